@@ -1,0 +1,134 @@
+"""What this machine is: processors, memory, disk, kernel, and how much of it is left."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from picluster.api.types import Object
+
+PODS_MAX = 110
+RESERVED_CPU_MILLI = 100
+RESERVED_MEMORY_BYTES = 128 * 1024**2
+EVICTION_MEMORY_BYTES = 100 * 1024**2
+EVICTION_DISK_FRACTION = 0.10
+EVICTION_PIDS_FRACTION = 0.05
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm"}
+_CAP_SYS_RESOURCE = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """Whether the node runs short of something (the kubelet's default hard eviction thresholds)."""
+
+    memory: bool
+    disk: bool
+    pids: bool
+
+
+def architecture() -> str:
+    machine = platform.machine()
+    return ARCHITECTURES.get(machine, machine)
+
+
+def meminfo(text: str) -> dict[str, int]:
+    """``/proc/meminfo`` in bytes."""
+    amounts = {}
+    for line in text.splitlines():
+        name, _, rest = line.partition(":")
+        words = rest.split()
+        if words and words[0].isdigit():
+            amounts[name] = int(words[0]) * (1024 if len(words) > 1 else 1)
+    return amounts
+
+
+def memory_bytes() -> int:
+    """What this machine, or the control group that it is one of, has."""
+    total = meminfo(Path("/proc/meminfo").read_text())["MemTotal"]
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            text = Path(limit).read_text().strip()
+        except OSError:
+            continue
+        if text.isdigit() and 0 < int(text) < total:
+            total = int(text)
+    return total
+
+
+def processors() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def capacity(disk: Path) -> dict[str, str]:
+    """Kubernetes resource list of all there is."""
+    return {
+        "cpu": str(processors()),
+        "memory": f"{memory_bytes() // 1024}Ki",
+        "ephemeral-storage": f"{shutil.disk_usage(disk).total // 1024}Ki",
+        "pods": str(PODS_MAX),
+    }
+
+
+def allocatable(disk: Path) -> dict[str, str]:
+    """What is left for pods, after the system, the agent and the eviction threshold."""
+    memory = max(memory_bytes() - RESERVED_MEMORY_BYTES - EVICTION_MEMORY_BYTES, 0)
+    return {
+        "cpu": f"{processors() * 1000 - RESERVED_CPU_MILLI}m",
+        "memory": f"{memory // 1024}Ki",
+        "ephemeral-storage": str(int(shutil.disk_usage(disk).total * (1 - EVICTION_DISK_FRACTION))),
+        "pods": str(PODS_MAX),
+    }
+
+
+def pressure(disk: Path) -> Pressure:
+    available = meminfo(Path("/proc/meminfo").read_text()).get("MemAvailable", EVICTION_MEMORY_BYTES)
+    usage = shutil.disk_usage(disk)
+    pid_max = int(Path("/proc/sys/kernel/pid_max").read_text())
+    running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
+    return Pressure(
+        available < EVICTION_MEMORY_BYTES,
+        usage.free < usage.total * EVICTION_DISK_FRACTION,
+        pid_max - running < pid_max * EVICTION_PIDS_FRACTION,
+    )
+
+
+def os_release(text: str) -> Mapping[str, str]:
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
+    return {key: value.strip('"') for key, _, value in pairs}
+
+
+def node_info(version: str, podman_version: str) -> Object:
+    """``status.nodeInfo``."""
+    uname = os.uname()
+    release = os_release(_read("/etc/os-release"))
+    return {
+        "architecture": architecture(),
+        "bootID": _read("/proc/sys/kernel/random/boot_id"),
+        "containerRuntimeVersion": f"podman://{podman_version}",
+        "kernelVersion": uname.release,
+        "kubeProxyVersion": "",
+        "kubeletVersion": version,
+        "machineID": _read("/etc/machine-id"),
+        "operatingSystem": "linux",
+        "osImage": release.get("PRETTY_NAME", "Linux"),
+        "systemUUID": _read("/sys/class/dmi/id/product_uuid") or _read("/etc/machine-id"),
+    }
+
+
+def may_lower_oom() -> bool:
+    """Whether this process holds CAP_SYS_RESOURCE, without which an oom_score_adj can only rise."""
+    for line in _read("/proc/self/status").splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> _CAP_SYS_RESOURCE & 1)
+    return False
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,227 @@
+"""The libpod REST API (v4) on Podman's unix socket, as much of it as a node agent needs.
+
+Every call is bounded: one number of connections, one timeout. Answers are plain dicts as libpod sends them; failures
+are ``PodmanError`` with the HTTP status, or ``PodmanUnavailable`` when the service does not answer at all. API:
+https://docs.podman.io/en/v4.3/_static/api.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from yarl import URL
+
+from picluster.api.types import Object
+
+BASE = "http://podman/v4.0.0/libpod"
+CONNECTIONS_MAX = 16
+CALL_TIMEOUT_S = 120.0
+PULL_TIMEOUT_S = 900.0
+HEAD_BYTES_MAX = 16 * 1024
+LINE_BYTES_MAX = 1024 * 1024
+
+
+class PodmanError(Exception):
+    """Podman refused; ``message`` is its own explanation, ``status`` the HTTP status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class PodmanUnavailable(Exception):
+    """Podman's service does not answer on its socket."""
+
+
+class Podman:
+    """A connection pool to one Podman service. Use as an async context manager."""
+
+    def __init__(self, socket_path: Path) -> None:
+        self.socket_path = socket_path
+        self._session: aiohttp.ClientSession | None = None
+        self._runtime = ""
+
+    async def __aenter__(self) -> Podman:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.UnixConnector(str(self.socket_path), limit=CONNECTIONS_MAX),
+            timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT_S),
+            auto_decompress=False,
+            read_bufsize=LINE_BYTES_MAX,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def version(self) -> str:
+        """Podman's version, from the ping: to ask for it by name makes Podman run conmon and its runtime (0.5 s)."""
+        async with self._request("GET", "/_ping") as response:
+            return response.headers.get("Libpod-API-Version", "unknown")
+
+    async def containers(self, label: str) -> list[Object]:
+        """Every container, running or not, that carries ``label`` (``key`` or ``key=value``)."""
+        query = {"all": "true", "filters": json.dumps({"label": [label]})}
+        listed: list[Object] = await self._document("GET", "/containers/json", query)
+        return listed or []
+
+    async def inspect(self, container_id: str) -> Object:
+        return await self._call("GET", f"/containers/{container_id}/json")
+
+    async def runtime(self, container_id: str) -> str:
+        """The OCI runtime (``crun``, ``runc``) that containers here run under; asked once."""
+        if not self._runtime:
+            self._runtime = str((await self.inspect(container_id)).get("OCIRuntime") or "crun")
+        return self._runtime
+
+    async def create(self, body: Object) -> str:
+        """Create from a SpecGenerator body; the new container's id."""
+        answer = await self._call("POST", "/containers/create", body=body)
+        return str(answer["Id"])
+
+    async def start(self, container_id: str) -> None:
+        await self._call("POST", f"/containers/{container_id}/start")
+
+    async def kill(self, container_id: str, signal: str) -> None:
+        """Send ``signal``; a container that is not running, or gone, is no failure."""
+        try:
+            await self._call("POST", f"/containers/{container_id}/kill", {"signal": signal})
+        except PodmanError as error:
+            if error.status not in (404, 409):
+                raise
+
+    async def remove(self, container_id: str) -> None:
+        """Remove a container and what it holds, killing it at once if it runs; gone already is no failure."""
+        query = {"force": "true", "timeout": "0", "v": "true"}
+        try:
+            await self._call("DELETE", f"/containers/{container_id}", query)
+        except PodmanError as error:
+            if error.status != 404:
+                raise
+
+    async def images(self) -> list[Object]:
+        listed: list[Object] = await self._document("GET", "/images/json")
+        return listed or []
+
+    async def image(self, reference: str) -> Object | None:
+        """The local image that ``reference`` means (id, short name or full name), or ``None``."""
+        try:
+            return await self._call("GET", f"/images/{quote(reference, safe='')}/json")
+        except PodmanError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def pull(self, reference: str) -> None:
+        """Pull ``reference``; raises ``PodmanError`` with the registry's reason."""
+        query = {"reference": reference, "quiet": "true", "policy": "always"}
+        timeout = aiohttp.ClientTimeout(total=PULL_TIMEOUT_S)
+        async with self._request("POST", "/images/pull", query, timeout=timeout) as response:
+            async for line in response.content:
+                if line.strip() and (error := json.loads(line).get("error")):
+                    raise PodmanError(500, str(error))
+
+    async def events(self) -> AsyncIterator[Object]:
+        """Container events from now on, until the connection ends; hints, not truth."""
+        query = {"stream": "true", "filters": json.dumps({"type": ["container"]})}
+        timeout = aiohttp.ClientTimeout(total=None)
+        async with self._request("GET", "/events", query, timeout=timeout) as response:
+            async for line in response.content:
+                if line.strip():
+                    yield json.loads(line)
+
+    async def stats(self) -> list[Object]:
+        """CPU, memory and network use of every running container, once."""
+        answer = await self._call("GET", "/containers/stats", {"stream": "false"})
+        return answer.get("Stats") or []
+
+    async def exec_create(self, container_id: str, body: Object) -> str:
+        answer = await self._call("POST", f"/containers/{container_id}/exec", body=body)
+        return str(answer["Id"])
+
+    async def exec_inspect(self, exec_id: str) -> Object:
+        """``Running`` and ``ExitCode`` of an exec session, among others."""
+        return await self._call("GET", f"/exec/{exec_id}/json")
+
+    async def exec_resize(self, exec_id: str, width: int, height: int) -> None:
+        await self._call("POST", f"/exec/{exec_id}/resize", {"w": str(width), "h": str(height)})
+
+    async def exec_start(self, exec_id: str, *, tty: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Start an exec session and hand over its raw stream.
+
+        With a TTY the stream is the terminal; without, what is read comes in frames: one byte of stream number (1
+        standard output, 2 standard error), three of nothing, four of length (big-endian), then that many bytes.
+        """
+        body = json.dumps({"Detach": False, "Tty": tty}).encode()
+        try:
+            reader, writer = await asyncio.open_unix_connection(str(self.socket_path), limit=HEAD_BYTES_MAX)
+        except OSError as error:
+            raise PodmanUnavailable(f"podman does not answer on {self.socket_path}: {error}") from error
+        head = (
+            f"POST {BASE.removeprefix('http://podman')}/exec/{exec_id}/start HTTP/1.1\r\nHost: podman\r\n"
+            "Content-Type: application/json\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        try:
+            writer.write(head.encode() + body)
+            await writer.drain()
+            answer = await reader.readuntil(b"\r\n\r\n")
+            status = int(answer.split(b" ", 2)[1])
+            if status not in (101, 200):
+                raise PodmanError(status, _message(await reader.read(HEAD_BYTES_MAX)))
+        except (OSError, asyncio.IncompleteReadError) as error:
+            writer.close()
+            raise PodmanUnavailable(f"podman closed an exec session: {error}") from error
+        except BaseException:
+            writer.close()
+            raise
+        return reader, writer
+
+    async def _call(self, method: str, path: str, query: dict[str, str] | None = None, *, body: Any = None) -> Object:
+        document: Object = await self._document(method, path, query, body) or {}
+        return document
+
+    async def _document(self, method: str, path: str, query: dict[str, str] | None = None, body: Any = None) -> Any:
+        async with self._request(method, path, query, body=body) as response:
+            data = await response.read()
+            return json.loads(data) if data else None
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        *,
+        body: Any = None,
+        timeout: aiohttp.ClientTimeout | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        assert self._session is not None, "use Podman as a context manager"
+        url = BASE + path + ("?" + urlencode(query) if query else "")
+        options: dict[str, Any] = {"json": body} if body is not None else {}
+        if timeout is not None:
+            options["timeout"] = timeout
+        try:
+            async with self._session.request(method, URL(url, encoded=True), **options) as response:
+                if response.status >= 400:
+                    raise PodmanError(response.status, _message(await response.read()))
+                yield response
+        except (aiohttp.ClientError, OSError) as error:
+            raise PodmanUnavailable(f"podman does not answer on {self.socket_path}: {error}") from error
+
+
+def _message(body: bytes) -> str:
+    """What Podman says: ``message`` of its error document, else the body itself."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return body.decode(errors="replace").strip()
+    return str(document.get("message") or document.get("cause") or document)

@@ -1,0 +1,232 @@
+"""The containers that are: Podman's list, kept current.
+
+Podman's list is truth; it is read again every few seconds. Its events, and the end of a container's first process (a
+pidfd becomes readable), are hints that it is worth reading now. What a worker has just done itself is noted at once,
+and a list that was asked for before that moment does not undo it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from picluster.api.types import Object
+from picluster.util.backoff import Backoff
+from picluster.util.clock import Clock
+from picluster.util.tasks import Tasks
+from picluster_agent.podman import translate
+from picluster_agent.podman.client import Podman, PodmanError, PodmanUnavailable
+from picluster_agent.sync.model import Seen, State
+
+log = logging.getLogger(__name__)
+
+RELIST_S = 5.0
+SETTLE_S = 0.02
+"""Several hints within this time cause one list."""
+
+_STATES = {
+    "created": State.CREATED,
+    "configured": State.CREATED,
+    "initialized": State.CREATED,
+    "exited": State.EXITED,
+    "stopped": State.EXITED,
+    "removing": State.EXITED,
+}
+
+
+def seen_from(listed: Object) -> Seen | None:
+    """One entry of Podman's list; ``None`` when its labels are not an agent's."""
+    labels = listed.get("Labels") or {}
+    try:
+        attempt = int(labels[translate.LABEL_ATTEMPT])
+        name = labels[translate.LABEL_CONTAINER]
+    except (KeyError, ValueError):
+        return None
+    state = _STATES.get(listed["State"], State.RUNNING)
+    ran = state is State.EXITED
+    exit_code = int(listed.get("ExitCode") or 0) if ran else 0
+    return Seen(
+        id=listed["Id"],
+        name=name,
+        attempt=attempt,
+        state=state,
+        sandbox=labels.get(translate.LABEL_SANDBOX, ""),
+        spec_hash=labels.get(translate.LABEL_HASH, ""),
+        exit_code=exit_code,
+        started_s=max(float(listed.get("StartedAt") or 0), 0.0) if state is not State.CREATED else 0.0,
+        finished_s=max(float(listed.get("ExitedAt") or 0), 0.0) if ran else 0.0,
+        image=listed.get("Image", ""),
+        image_id=listed.get("ImageID", ""),
+        stop_signal=labels.get(translate.LABEL_SIGNAL, "SIGTERM"),
+        reason=("Error" if exit_code else "Completed") if ran else "",
+    )
+
+
+class Actual:
+    """All containers of picluster on this node, by the uid of their pod."""
+
+    def __init__(self, podman: Podman, clock: Clock) -> None:
+        self._podman = podman
+        self._clock = clock
+        self._pods: dict[str, dict[str, Seen]] = {}
+        self._labels: dict[str, Object] = {}
+        self._touched: dict[str, float] = {}
+        self._ended: dict[str, str] = {}
+        self._pidfds: dict[str, int] = {}
+        self._hint = asyncio.Event()
+        self._tasks = Tasks("actual")
+        self._on_change: Callable[[str], None] = lambda uid: None
+        self.listed = asyncio.Event()
+        """Set once Podman has answered for the first time."""
+        self.healthy = False
+
+    def start(self, on_change: Callable[[str], None]) -> None:
+        """Begin to follow Podman; ``on_change(uid)`` is called for every pod whose containers changed."""
+        self._on_change = on_change
+        self._tasks.spawn(self._relist(), "relist")
+        self._tasks.spawn(self._follow_events(), "events")
+
+    async def close(self) -> None:
+        await self._tasks.close()
+        for container_id in list(self._pidfds):
+            self._unwatch(container_id)
+
+    def of(self, uid: str) -> tuple[Seen, ...]:
+        return tuple(self._pods.get(uid, {}).values())
+
+    def uids(self) -> Iterable[str]:
+        return list(self._pods)
+
+    def labels(self, uid: str) -> Object:
+        """Labels of some container of the pod: who it was, when the API server knows it no more."""
+        return self._labels.get(uid, {})
+
+    def note(self, uid: str, seen: Seen) -> None:
+        """A worker has just created or started this container."""
+        self._pods.setdefault(uid, {})[seen.id] = seen
+        self._touched[uid] = self._clock.monotonic()
+        self._hint.set()
+
+    def forget(self, uid: str, container_id: str) -> None:
+        """A worker has just removed this container."""
+        containers = self._pods.get(uid, {})
+        containers.pop(container_id, None)
+        if not containers:
+            self._pods.pop(uid, None)
+        self._touched[uid] = self._clock.monotonic()
+        self._unwatch(container_id)
+
+    def hint(self) -> None:
+        """Something may have changed: list soon."""
+        self._hint.set()
+
+    async def refresh(self) -> None:
+        """Read Podman's list now; raises ``PodmanError`` or ``PodmanUnavailable``."""
+        asked_s = self._clock.monotonic()
+        found: dict[str, dict[str, Seen]] = defaultdict(dict)
+        for listed in await self._podman.containers(translate.LABEL_UID):
+            seen = seen_from(listed)
+            if seen is None:
+                continue
+            uid = listed["Labels"][translate.LABEL_UID]
+            found[uid][seen.id] = await self._with_end(seen)
+            self._labels[uid] = listed["Labels"]
+            if seen.running:
+                self._watch(seen.id, int(listed.get("Pid") or 0))
+        self._apply(found, asked_s)
+        self.listed.set()
+
+    def _apply(self, found: dict[str, dict[str, Seen]], asked_s: float) -> None:
+        changed = []
+        for uid in {*found, *self._pods}:
+            if self._touched.get(uid, -1.0) >= asked_s:
+                self._hint.set()
+                continue
+            self._touched.pop(uid, None)
+            now, before = found.get(uid, {}), self._pods.get(uid, {})
+            if now == before:
+                continue
+            if now:
+                self._pods[uid] = now
+            else:
+                self._pods.pop(uid, None)
+                self._labels.pop(uid, None)
+            changed.append(uid)
+        alive = {one for containers in self._pods.values() for one in containers}
+        for gone in [one for one in self._ended if one not in alive]:
+            del self._ended[gone]
+        for gone in [one for one in self._pidfds if one not in alive]:
+            self._unwatch(gone)
+        for uid in changed:
+            self._on_change(uid)
+
+    async def _with_end(self, seen: Seen) -> Seen:
+        """Ask once for each container that failed whether memory was the reason; the list does not say."""
+        if seen.state is not State.EXITED or not seen.exit_code:
+            return seen
+        if seen.id not in self._ended:
+            try:
+                state = (await self._podman.inspect(seen.id)).get("State") or {}
+            except PodmanError:
+                return seen
+            self._ended[seen.id] = "OOMKilled" if state.get("OOMKilled") else seen.reason
+        return replace(seen, reason=self._ended[seen.id])
+
+    async def _relist(self) -> None:
+        while True:
+            try:
+                await self.refresh()
+                if not self.healthy:
+                    log.info("podman answers, %d pods have containers here", len(self._pods))
+                self.healthy = True
+            except (PodmanError, PodmanUnavailable) as error:
+                if self.healthy or not self.listed.is_set():
+                    log.warning("cannot list containers: %s", error)
+                self.healthy = False
+            try:
+                async with asyncio.timeout(RELIST_S if self.healthy else 1.0):
+                    await self._hint.wait()
+            except TimeoutError:
+                continue
+            await self._clock.sleep(SETTLE_S)
+            self._hint.clear()
+
+    async def _follow_events(self) -> None:
+        backoff = Backoff(0.2, 5.0)
+        while True:
+            try:
+                async for event in self._podman.events():
+                    backoff.reset()
+                    attributes = (event.get("Actor") or {}).get("Attributes") or {}
+                    if translate.LABEL_UID in attributes:
+                        self._hint.set()
+            except (PodmanError, PodmanUnavailable) as error:
+                log.debug("podman's events ended: %s", error)
+            await self._clock.sleep(backoff.next_s())
+
+    def _watch(self, container_id: str, pid: int) -> None:
+        if container_id in self._pidfds or pid <= 0:
+            return
+        try:
+            descriptor = os.pidfd_open(pid)
+        except OSError:
+            self._hint.set()
+            return
+        self._pidfds[container_id] = descriptor
+        asyncio.get_running_loop().add_reader(descriptor, self._process_ended, container_id)
+
+    def _process_ended(self, container_id: str) -> None:
+        self._drop_reader(container_id)
+        self._hint.set()
+
+    def _drop_reader(self, container_id: str) -> None:
+        asyncio.get_running_loop().remove_reader(self._pidfds[container_id])
+
+    def _unwatch(self, container_id: str) -> None:
+        if container_id in self._pidfds:
+            self._drop_reader(container_id)
+            os.close(self._pidfds.pop(container_id))

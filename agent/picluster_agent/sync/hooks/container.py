@@ -1,0 +1,142 @@
+"""One attempt at one container: configured, created, started, and noted at once."""
+
+from __future__ import annotations
+
+from picluster.api.types import Object
+from picluster_agent.podman import env, translate
+from picluster_agent.podman.client import PodmanError
+from picluster_agent.podman.env import ConfigError
+from picluster_agent.podman.translate import Image, Launch, Mount
+from picluster_agent.probes.checks import Subject, check
+from picluster_agent.sync import objects, spec
+from picluster_agent.sync.context import PodContext, Runtime
+from picluster_agent.sync.model import Seen, Start, State
+from picluster_agent.sync.status import Waiting
+from picluster_agent.volumes import manager
+
+TERMINATION_MESSAGE_PATH = "/dev/termination-log"
+
+
+class StartError(Exception):
+    """The container did not start; ``waiting`` is its state until the next try."""
+
+    def __init__(self, waiting: Waiting) -> None:
+        super().__init__(waiting.message)
+        self.waiting = waiting
+
+
+async def start(runtime: Runtime, context: PodContext, step: Start, image: Image) -> Seen:
+    """Create and start; raises ``StartError``. What could not start is removed again."""
+    container = spec.container(context.pod, step.name)
+    assert container is not None and context.sandbox is not None
+    try:
+        body = translate.create_body(await _launch(runtime, context, container, step.attempt, image))
+    except (ConfigError, OSError) as error:
+        raise StartError(Waiting("CreateContainerConfigError", str(error))) from error
+    try:
+        container_id = await _create(runtime, body)
+    except PodmanError as error:
+        raise StartError(Waiting("CreateContainerError", str(error))) from error
+    context.event(runtime, "Normal", "Created", "Container created", step.name)
+    try:
+        await runtime.podman.start(container_id)
+    except PodmanError as error:
+        await runtime.podman.remove(container_id)
+        raise StartError(Waiting("RunContainerError", str(error))) from error
+    seen = _seen(runtime, context, container, step.attempt, container_id, image)
+    runtime.actual.note(context.uid, seen)
+    context.event(runtime, "Normal", "Started", "Container started", step.name)
+    await _post_start(runtime, context, container, seen)
+    return seen
+
+
+async def _create(runtime: Runtime, body: Object) -> str:
+    """Podman allows a name once; one that a killed agent left behind, never started, makes room."""
+    try:
+        return await runtime.podman.create(body)
+    except PodmanError as error:
+        if "already in use" not in str(error):
+            raise
+        left = await runtime.podman.inspect(body["name"])
+        if (left.get("State") or {}).get("Running"):
+            raise
+        await runtime.podman.remove(left["Id"])
+        return await runtime.podman.create(body)
+
+
+async def _launch(runtime: Runtime, context: PodContext, container: Object, attempt: int, image: Image) -> Launch:
+    sources = await objects.sources(runtime, context, *env.references(container))
+    variables = env.environment(
+        context.pod,
+        container,
+        sources,
+        runtime.node,
+        pod_ip=context.pod_ip,
+        services=await objects.services(runtime, context),
+    )
+    name, paths = container["name"], context.paths
+    log_path, message_path = paths.log(name, attempt), paths.message(name, attempt)
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    message_path.parent.mkdir(parents=True, exist_ok=True)
+    message_path.touch(mode=0o666)
+    message_path.chmod(0o666)
+    mounts = manager.mounts(container, context.volumes, variables)
+    targets = {mount.target for mount in mounts}
+    own = (
+        Mount(paths.hosts, "/etc/hosts"),
+        Mount(paths.resolv_conf, "/etc/resolv.conf"),
+        Mount(message_path, container.get("terminationMessagePath") or TERMINATION_MESSAGE_PATH),
+    )
+    return Launch(
+        pod=context.pod,
+        container=container,
+        attempt=attempt,
+        sandbox=context.sandbox or "",
+        namespaces=paths.pins(),
+        env=variables,
+        image=image,
+        mounts=[*mounts, *(mount for mount in own if mount.target not in targets)],
+        log_path=log_path,
+        node=runtime.node,
+    )
+
+
+def _seen(
+    runtime: Runtime, context: PodContext, container: Object, attempt: int, container_id: str, image: Image
+) -> Seen:
+    now_s = float(int(runtime.clock.now()))
+    return Seen(
+        id=container_id,
+        name=container["name"],
+        attempt=attempt,
+        state=State.RUNNING,
+        sandbox=context.sandbox or "",
+        spec_hash=spec.container_hash(container),
+        created_s=now_s,
+        started_s=now_s,
+        image=container.get("image", ""),
+        image_id=image.id,
+        stop_signal=image.stop_signal or "SIGTERM",
+    )
+
+
+async def _post_start(runtime: Runtime, context: PodContext, container: Object, seen: Seen) -> None:
+    handler = (container.get("lifecycle") or {}).get("postStart")
+    if not handler:
+        return
+    result = await lifecycle(runtime, context, container, seen.id, handler, spec.grace_period_s(context.pod) or 30.0)
+    if result:
+        context.event(runtime, "Warning", "FailedPostStartHook", f"PostStartHook failed: {result}", container["name"])
+        await runtime.podman.kill(seen.id, "SIGKILL")
+
+
+async def lifecycle(
+    runtime: Runtime, context: PodContext, container: Object, container_id: str, handler: Object, timeout_s: float
+) -> str:
+    """Run a postStart or preStop handler; what went wrong, or nothing."""
+    if sleep := handler.get("sleep"):
+        await runtime.clock.sleep(min(float(sleep["seconds"]), timeout_s))
+        return ""
+    subject = Subject(container_id, container, context.pod_ip)
+    result = await check(runtime.podman, subject, handler, timeout_s)
+    return "" if result.success else result.message or "handler failed"

@@ -1,0 +1,125 @@
+"""The values that the sync loop decides on: what is seen, and what is to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from picluster.api.types import Object
+
+EXIT_LOST = 255
+"""The exit code of a container that a power cut took, as containerd reports it."""
+
+
+class State(Enum):
+    CREATED = "created"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One container of a pod, as Podman shows it. ``attempt`` counts from 0; times are epoch seconds, 0 for none."""
+
+    id: str
+    name: str
+    attempt: int
+    state: State
+    sandbox: str = ""
+    spec_hash: str = ""
+    exit_code: int = 0
+    created_s: float = 0.0
+    started_s: float = 0.0
+    finished_s: float = 0.0
+    image: str = ""
+    image_id: str = ""
+    stop_signal: str = "SIGTERM"
+    reason: str = ""
+    message: str = ""
+
+    @property
+    def running(self) -> bool:
+        return self.state is State.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """A container that was told to stop: ``kill_s`` is when it is killed (epoch seconds)."""
+
+    kill_s: float
+    killed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """Everything ``plan`` may look at. ``pod`` is ``None`` once the API server no longer has it."""
+
+    pod: Object | None
+    seen: tuple[Seen, ...]
+    sandbox: str | None
+    now_s: float
+    started: frozenset[str] = frozenset()
+    """Ids of running containers whose startup probe succeeded, or that have none."""
+    unhealthy: Mapping[str, str] = field(default_factory=dict)
+    """Container id to the probe (``Liveness``, ``Startup``) that it has failed too often."""
+    stopping: Mapping[str, Stopping] = field(default_factory=dict)
+    not_before: Mapping[str, float] = field(default_factory=dict)
+    """Container name to the epoch second before which it must not be started (crash or image back-off)."""
+    torn_down: bool = False
+    """Namespaces, mounts and directories are gone."""
+    removed_grace_s: float = 0.0
+    """How long containers of a pod that the API server no longer has may take to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    name: str
+    attempt: int
+    init: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Ask a container to stop; after ``grace_s`` it is killed. ``message`` is the Killing event's, if there is one."""
+
+    id: str
+    name: str
+    grace_s: float
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The pod is over: ``phase`` is Succeeded or Failed."""
+
+    phase: str
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do now, in this order: remove, stop, kill, prepare, start; or tear down, or release."""
+
+    remove: tuple[str, ...] = ()
+    """Ids of containers of no further use."""
+    stop: tuple[Stop, ...] = ()
+    kill: tuple[str, ...] = ()
+    """Ids of containers whose grace is over."""
+    prepare: bool = False
+    """Directories, volumes, sandbox and network shall stand; nothing starts before they do."""
+    start: tuple[Start, ...] = ()
+    initialized: bool = False
+    """Every init container has done its part."""
+    outcome: Outcome | None = None
+    tear_down: bool = False
+    release: bool = False
+    """Nothing of the pod is left on this node: its API object may go."""
+    wake_s: float | None = None
+    """Look again at this epoch second, if nothing else happens."""
+
+
+def latest(seen: Sequence[Seen], name: str) -> Seen | None:
+    """The newest attempt of a container."""
+    return max((one for one in seen if one.name == name), key=lambda one: one.attempt, default=None)

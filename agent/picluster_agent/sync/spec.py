@@ -1,0 +1,71 @@
+"""Reading a pod's specification: the questions that several parts of the sync loop ask of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import orjson
+
+from picluster.api.types import Object
+
+
+def uid(pod: Object) -> str:
+    return str(pod["metadata"]["uid"])
+
+
+def containers(pod: Object) -> list[Object]:
+    listed: list[Object] = pod["spec"].get("containers") or []
+    return listed
+
+
+def init_containers(pod: Object) -> list[Object]:
+    listed: list[Object] = pod["spec"].get("initContainers") or []
+    return listed
+
+
+def all_containers(pod: Object) -> Iterator[Object]:
+    """Init containers first, as they start."""
+    yield from init_containers(pod)
+    yield from containers(pod)
+
+
+def container(pod: Object, name: str) -> Object | None:
+    return next((one for one in all_containers(pod) if one["name"] == name), None)
+
+
+def is_sidecar(one: Object) -> bool:
+    """An init container that keeps running beside the others (KEP-753)."""
+    return one.get("restartPolicy") == "Always"
+
+
+def restart_policy(pod: Object) -> str:
+    return str(pod["spec"].get("restartPolicy", "Always"))
+
+
+def grace_period_s(pod: Object) -> float:
+    value = pod["spec"].get("terminationGracePeriodSeconds")
+    return 30.0 if value is None else float(value)
+
+
+def host_network(pod: Object) -> bool:
+    return bool(pod["spec"].get("hostNetwork"))
+
+
+def hostname(pod: Object) -> str:
+    """What the pod calls itself: ``spec.hostname`` or its name, cut to what Linux allows."""
+    return str(pod["spec"].get("hostname") or pod["metadata"]["name"])[:63].rstrip("-.")
+
+
+def full_name(pod: Object) -> str:
+    """``web-1_default(uid)``, as the kubelet's messages name a pod."""
+    metadata = pod["metadata"]
+    return f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
+
+
+def container_hash(one: Object) -> str:
+    """Changes when, and only when, a running container must be replaced: its name or image changed.
+
+    Everything else in a container is immutable or, like resources, is no reason to restart it.
+    """
+    return hashlib.sha256(orjson.dumps([one["name"], one.get("image", "")])).hexdigest()[:16]

@@ -1,0 +1,107 @@
+"""File contents of configMap, secret, downwardAPI and projected volumes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from picluster.api.types import Object
+from picluster_agent.podman.env import (
+    ConfigError,
+    NodeFacts,
+    Sources,
+    config_map_data,
+    field_value,
+    resource_value,
+    secret_data,
+)
+from picluster_agent.volumes.atomic import File
+
+DEFAULT_MODE = 0o644
+KINDS = ("configMap", "secret", "downwardAPI", "projected")
+
+
+def references(volume: Object) -> tuple[set[str], set[str]]:
+    """Names of the ConfigMaps and of the Secrets that ``volume`` is made from."""
+    config_maps: set[str] = set()
+    secrets: set[str] = set()
+    if source := volume.get("configMap"):
+        config_maps.add(source["name"])
+    if source := volume.get("secret"):
+        secrets.add(source["secretName"])
+    for part in (volume.get("projected") or {}).get("sources") or ():
+        if source := part.get("configMap"):
+            config_maps.add(source["name"])
+        if source := part.get("secret"):
+            secrets.add(source["name"])
+    return config_maps, secrets
+
+
+def volume_payload(volume: Object, pod: Object, sources: Sources, node: NodeFacts, pod_ip: str) -> dict[str, File]:
+    """Relative path to file; raises ``ConfigError`` where something that is not optional is missing."""
+    if source := volume.get("configMap"):
+        return _config_map(source, sources, _mode(source), pod)
+    if source := volume.get("secret"):
+        return _secret(source, source["secretName"], sources, _mode(source), pod)
+    if (source := volume.get("downwardAPI")) is not None:
+        return _downward(source.get("items") or (), _mode(source), pod, node, pod_ip)
+    source = volume["projected"]
+    payload: dict[str, File] = {}
+    for part in source.get("sources") or ():
+        payload.update(_projected(part, _mode(source), pod, sources, node, pod_ip))
+    return payload
+
+
+def _mode(source: Object) -> int:
+    mode = source.get("defaultMode")
+    return DEFAULT_MODE if mode is None else int(mode)
+
+
+def _projected(part: Object, mode: int, pod: Object, sources: Sources, node: NodeFacts, pod_ip: str) -> dict[str, File]:
+    if source := part.get("configMap"):
+        return _config_map(source, sources, mode, pod)
+    if source := part.get("secret"):
+        return _secret(source, source["name"], sources, mode, pod)
+    if (source := part.get("downwardAPI")) is not None:
+        return _downward(source.get("items") or (), mode, pod, node, pod_ip)
+    raise ConfigError(f"projected volume source {', '.join(sorted(part))} is not served by this cluster")
+
+
+def _config_map(source: Object, sources: Sources, mode: int, pod: Object) -> dict[str, File]:
+    optional = bool(source.get("optional"))
+    config_map = sources.config_map(source["name"], optional)
+    data = config_map_data(config_map) if config_map else {}
+    return _select(data, source, mode, optional, f"configmap {pod['metadata']['namespace']}/{source['name']}")
+
+
+def _secret(source: Object, name: str, sources: Sources, mode: int, pod: Object) -> dict[str, File]:
+    optional = bool(source.get("optional"))
+    secret = sources.secret(name, optional)
+    data = secret_data(secret) if secret else {}
+    return _select(data, source, mode, optional, f"secret {pod['metadata']['namespace']}/{name}")
+
+
+def _select(data: Mapping[str, bytes], source: Object, mode: int, optional: bool, where: str) -> dict[str, File]:
+    items = source.get("items")
+    if not items:
+        return {key: File(value, mode) for key, value in data.items()}
+    payload: dict[str, File] = {}
+    for item in items:
+        value = data.get(item["key"])
+        if value is not None:
+            own = item.get("mode")
+            payload[item["path"]] = File(value, mode if own is None else int(own))
+        elif not optional:
+            raise ConfigError(f"{where} references non-existent config key: {item['key']}")
+    return payload
+
+
+def _downward(items: Iterable[Object], mode: int, pod: Object, node: NodeFacts, pod_ip: str) -> dict[str, File]:
+    payload: dict[str, File] = {}
+    for item in items:
+        if reference := item.get("fieldRef"):
+            text = field_value(reference["fieldPath"], pod, node, pod_ip)
+        else:
+            text = resource_value(item["resourceFieldRef"], pod, {}, node)
+        own = item.get("mode")
+        payload[item["path"]] = File(text.encode(), mode if own is None else int(own))
+    return payload

@@ -1,0 +1,13 @@
+"""How the API server answers a patch that it cannot apply."""
+
+from __future__ import annotations
+
+from picluster.api.errors import ApiError
+
+_MESSAGE = "the server rejected our request due to an error in our request"
+
+
+def rejected(why: str) -> ApiError:
+    """422: a well-formed patch does not fit the document; the cause says why, which is what ``kubectl`` shows."""
+    causes = [{"reason": "UnexpectedServerResponse", "message": why}]
+    return ApiError(422, "Invalid", _MESSAGE, {"causes": causes})

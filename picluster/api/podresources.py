@@ -1,0 +1,87 @@
+"""What a pod asks for: the sum the scheduler counts, and the quality-of-service class that follows from it.
+
+Sources: ``k8s.io/component-helpers/resource`` and ``pkg/apis/core/helper/qos``. Amounts are nanos (``quantity.nanos``).
+"""
+
+from __future__ import annotations
+
+from picluster.api.quantity import nanos
+from picluster.api.types import Object
+
+Amounts = dict[str, int]
+
+_QOS_RESOURCES = ("cpu", "memory")
+
+
+def pod_requests(spec: Object) -> Amounts:
+    """The requests of a whole pod: containers, the worst moment of its init containers, and the overhead."""
+    total = container_requests(spec)
+    for name, amount in ((spec.get("resources") or {}).get("requests") or {}).items():
+        total[name] = nanos(amount)
+    for name, amount in (spec.get("overhead") or {}).items():
+        total[name] = total.get(name, 0) + nanos(amount)
+    return total
+
+
+def container_requests(spec: Object) -> Amounts:
+    """What the containers request together; init containers run one by one, beside the sidecars started before them."""
+    total: Amounts = {}
+    for container in spec.get("containers") or ():
+        _add(total, _requests(container))
+    sidecars: Amounts = {}
+    worst: Amounts = {}
+    for container in spec.get("initContainers") or ():
+        requests = _requests(container)
+        if container.get("restartPolicy") == "Always":
+            _add(total, requests)
+            _add(sidecars, requests)
+            moment = sidecars
+        else:
+            moment = dict(sidecars)
+            _add(moment, requests)
+        _raise_to(worst, moment)
+    _raise_to(total, worst)
+    return total
+
+
+def qos_class(spec: Object) -> str:
+    """``Guaranteed``, ``Burstable`` or ``BestEffort``, from CPU and memory of every container."""
+    if spec.get("resources"):
+        parts = [spec["resources"]]
+    else:
+        parts = [c.get("resources") or {} for group in _GROUPS for c in spec.get(group) or ()]
+    requests: Amounts = {}
+    limits: Amounts = {}
+    guaranteed = True
+    for resources in parts:
+        _add(requests, _counted(resources.get("requests")))
+        own_limits = _counted(resources.get("limits"))
+        _add(limits, own_limits)
+        guaranteed = guaranteed and len(own_limits) == len(_QOS_RESOURCES)
+    if not requests and not limits:
+        return "BestEffort"
+    return "Guaranteed" if guaranteed and requests == limits else "Burstable"
+
+
+_GROUPS = ("containers", "initContainers")
+
+
+def _requests(container: Object) -> Amounts:
+    requests = (container.get("resources") or {}).get("requests") or {}
+    return {name: nanos(amount) for name, amount in requests.items()}
+
+
+def _counted(amounts: Object | None) -> Amounts:
+    counted = {name: nanos(amounts[name]) for name in _QOS_RESOURCES if name in amounts} if amounts else {}
+    return {name: nano for name, nano in counted.items() if nano > 0}
+
+
+def _add(total: Amounts, amounts: Amounts) -> None:
+    for name, nano in amounts.items():
+        total[name] = total.get(name, 0) + nano
+
+
+def _raise_to(total: Amounts, amounts: Amounts) -> None:
+    for name, nano in amounts.items():
+        if nano > total.get(name, 0):
+            total[name] = nano

@@ -1,0 +1,113 @@
+"""Reading objects by their schema: wrong types, unknown fields, nulls; and looking definitions up.
+
+``conform`` is the way of a write: one compiled validation when nothing is wrong, and only otherwise a walk that says
+what. Nothing is loaded or compiled before the first call, so importing this costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from picluster.api import errors
+from picluster.api.resources import Resource
+from picluster.api.schemas import compiled
+from picluster.api.schemas.data import definitions, descriptions, follow, resolve, target, with_descriptions
+from picluster.api.schemas.decode import DecodeError, Decoder
+from picluster.api.schemas.duplicates import duplicate_fields
+from picluster.api.types import Object
+
+__all__ = [
+    "check",
+    "conform",
+    "definition",
+    "definitions",
+    "descriptions",
+    "duplicate_fields",
+    "follow",
+    "identify",
+    "prune",
+    "resolve",
+    "strict_error",
+    "target",
+    "unknown_fields",
+    "with_descriptions",
+]
+
+
+def conform(resource: Resource, obj: Any) -> list[str]:
+    """Bring ``obj`` into the form it is kept in, in place, and return the paths of unknown fields, which are dropped.
+
+    Null fields are absent afterwards, times are in UTC. Raises 400 for a wrong type, like Kubernetes' decoder. The way
+    for every object that comes in: ``unknown = conform(PODS, obj)``, then ``strict_error`` or a warning for each.
+    """
+    if compiled.strict(resource.schema)(obj):
+        return []
+    clean, unknown = _decode(resource, obj)
+    obj.clear()
+    obj.update(clean)
+    return unknown
+
+
+def check(resource: Resource, obj: Any) -> None:
+    """Raise 400 with the decoder's words if a value has the wrong type; unknown fields and nulls are fine."""
+    if not compiled.strict(resource.schema)(obj):
+        _decode(resource, obj)
+
+
+def unknown_fields(resource: Resource, obj: Any) -> list[str]:
+    """The paths of the fields that the schema does not know, such as ``spec.containers[0].foo``."""
+    return [] if compiled.strict(resource.schema)(obj) else _decode(resource, obj)[1]
+
+
+def prune(resource: Resource, obj: Object) -> None:
+    """Drop unknown and null fields, in place."""
+    conform(resource, obj)
+
+
+def identify(resource: Resource, obj: Any) -> None:
+    """Fill ``apiVersion`` and ``kind`` where they are missing; 400 if they are those of something else."""
+    if not isinstance(obj, dict):
+        raise errors.bad_request("couldn't get version/kind; json parse error: the body is not a JSON object")
+    kind, api_version = obj.get("kind"), obj.get("apiVersion")
+    if kind == resource.kind and api_version == resource.api_version:
+        return
+    if kind and kind != resource.kind:
+        raise errors.bad_request(
+            f"the kind in the data ({kind}) does not match the expected kind ({resource.kind})"
+            if not api_version or api_version == resource.api_version
+            else f"{kind} in version {_version(api_version)} cannot be handled as a {resource.kind}"
+        )
+    if api_version and api_version != resource.api_version:
+        raise errors.bad_request(
+            f"the API version in the data ({api_version}) does not match the expected API version"
+            f" ({resource.api_version})"
+        )
+    obj["kind"], obj["apiVersion"] = resource.kind, resource.api_version
+
+
+def definition(name: str) -> Object:
+    """The definition of that name (``Resource.schema``, or the target of a ``$ref``), without prose."""
+    return definitions()[name]
+
+
+def strict_error(resource: Resource, unknown: Sequence[str], duplicates: Sequence[str] = ()) -> errors.ApiError:
+    """The refusal of ``fieldValidation=Strict``."""
+    found = [f'duplicate field "{path}"' for path in duplicates] + [f'unknown field "{path}"' for path in unknown]
+    return errors.bad_request(_cannot_be_handled(resource, f"strict decoding error: {', '.join(found)}"))
+
+
+def _decode(resource: Resource, obj: Any) -> tuple[Object, list[str]]:
+    decoder = Decoder()
+    try:
+        return decoder.read(resource.schema, obj), decoder.unknown
+    except DecodeError as error:
+        raise errors.bad_request(_cannot_be_handled(resource, str(error))) from None
+
+
+def _cannot_be_handled(resource: Resource, why: str) -> str:
+    return f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {why}'
+
+
+def _version(api_version: Any) -> str:
+    return f'"{str(api_version).rpartition("/")[2]}"'

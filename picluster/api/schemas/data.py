@@ -1,0 +1,77 @@
+"""The generated definitions and descriptions, read when first asked for."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources as package_files
+
+import orjson
+
+from picluster.api.types import Object
+
+INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.Time"
+MICRO_TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime"
+FIELDS_V1 = "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1"
+RAW_EXTENSION = "io.k8s.apimachinery.pkg.runtime.RawExtension"
+OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+
+_PREFIX = "#/definitions/"
+_FOLDER = package_files.files(__package__)
+
+
+@cache
+def definitions() -> dict[str, Object]:
+    """Every definition by name, in OpenAPI v2 form without prose; shared, so not to be changed."""
+    loaded: dict[str, Object] = orjson.loads((_FOLDER / "definitions.json").read_bytes())
+    return loaded
+
+
+@cache
+def descriptions() -> dict[str, dict[str, str]]:
+    """The prose by definition name and field; that of the definition itself is under the empty field name."""
+    loaded: dict[str, dict[str, str]] = orjson.loads(gzip.decompress((_FOLDER / "descriptions.json.gz").read_bytes()))
+    return loaded
+
+
+def target(node: Object) -> str | None:
+    """The name of the definition that ``node`` refers to."""
+    reference = node.get("$ref")
+    return reference.removeprefix(_PREFIX) if isinstance(reference, str) else None
+
+
+def follow(node: Object) -> Object:
+    """``node`` itself, or the definition it refers to."""
+    name = target(node)
+    return node if name is None else definitions()[name]
+
+
+def resolve(name: str, path: Iterable[str | int]) -> Object | None:
+    """The definition of the value at ``path`` (field names, map keys, list indexes) below definition ``name``."""
+    node: Object = definitions()[name]
+    for step in path:
+        if isinstance(step, int):
+            child = node.get("items")
+        else:
+            child = node.get("properties", {}).get(step) or node.get("additionalProperties")
+        if not isinstance(child, dict):
+            return None
+        node = follow(child)
+    return node
+
+
+def with_descriptions(name: str) -> Object:
+    """Definition ``name`` with its prose back in, as OpenAPI serves it."""
+    prose = descriptions().get(name, {})
+    body = dict(definitions()[name])
+    if "" in prose:
+        body["description"] = prose[""]
+    if "properties" in body:
+        body["properties"] = {
+            field: {**child, "description": prose[field]} if field in prose else child
+            for field, child in body["properties"].items()
+        }
+    return body

@@ -1,0 +1,85 @@
+"""Deployments."""
+
+from __future__ import annotations
+
+from picluster.api.errors import FieldError, forbidden_field, invalid_value, required
+from picluster.api.types import Object
+from picluster.api.validation import metadata, workloads
+from picluster.api.validation.common import count_or_percent, not_negative, one_of
+
+Failures = list[FieldError]
+
+STRATEGIES = ("Recreate", "RollingUpdate")
+
+
+def validate(deployment: Object) -> Failures:
+    failures: Failures = []
+    metadata.validate(deployment["metadata"], failures, namespaced=True, name=metadata.subdomain)
+    _spec(deployment, failures)
+    return failures
+
+
+def validate_update(new: Object, old: Object) -> Failures:
+    failures: Failures = []
+    metadata.validate_update(new["metadata"], old["metadata"], failures)
+    if new.get("spec") != old.get("spec"):
+        _spec(new, failures)
+        metadata.immutable(new["spec"].get("selector"), old["spec"].get("selector"), "spec.selector", failures)
+    return failures
+
+
+def validate_status(new: Object, old: Object) -> Failures:
+    failures: Failures = []
+    metadata.validate_update(new["metadata"], old["metadata"], failures)
+    status, old_status = new.get("status") or {}, old.get("status") or {}
+    workloads.counts(status, ("updatedReplicas", "readyReplicas", "availableReplicas"), failures)
+    not_negative(status, "unavailableReplicas", "status", failures)
+    not_negative(status, "collisionCount", "status", failures)
+    if status.get("collisionCount", 0) < old_status.get("collisionCount", 0):
+        count = status.get("collisionCount", 0)
+        failures.append(invalid_value("status.collisionCount", count, "cannot be decremented"))
+    return failures
+
+
+def _spec(deployment: Object, failures: Failures) -> None:
+    spec = deployment.get("spec") or {}
+    for field in ("replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
+        not_negative(spec, field, "spec", failures)
+    workloads.selector_and_template(spec, failures)
+    _strategy(spec.get("strategy") or {}, failures)
+    deadline_s = spec.get("progressDeadlineSeconds")
+    if deadline_s is not None and deadline_s <= spec.get("minReadySeconds", 0):
+        detail = "must be greater than minReadySeconds"
+        failures.append(invalid_value("spec.progressDeadlineSeconds", deadline_s, detail))
+
+
+def _strategy(strategy: Object, failures: Failures) -> None:
+    path, rolling = "spec.strategy", strategy.get("rollingUpdate")
+    one_of(strategy.get("type"), STRATEGIES, f"{path}.type", failures)
+    if strategy.get("type") == "Recreate" and rolling is not None:
+        detail = "may not be specified when strategy `type` is 'Recreate'"
+        failures.append(forbidden_field(f"{path}.rollingUpdate", detail))
+    if strategy.get("type") != "RollingUpdate":
+        return
+    if rolling is None:
+        failures.append(required(f"{path}.rollingUpdate", "this should be defaulted and never be nil"))
+        return
+    unavailable, surge = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
+    count_or_percent(unavailable, f"{path}.rollingUpdate.maxUnavailable", failures)
+    count_or_percent(surge, f"{path}.rollingUpdate.maxSurge", failures)
+    if _is_zero(unavailable) and _is_zero(surge):
+        where = f"{path}.rollingUpdate.maxUnavailable"
+        failures.append(invalid_value(where, unavailable, "may not be 0 when `maxSurge` is 0"))
+    if (_percent(unavailable) or 0) > 100:
+        where = f"{path}.rollingUpdate.maxUnavailable"
+        failures.append(invalid_value(where, unavailable, "must not be greater than 100%"))
+
+
+def _percent(value: int | str) -> int | None:
+    if isinstance(value, str) and value.endswith("%") and value[:-1].isdecimal():
+        return int(value[:-1])
+    return None
+
+
+def _is_zero(value: int | str) -> bool:
+    return value == 0 or _percent(value) == 0

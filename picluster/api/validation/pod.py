@@ -1,0 +1,224 @@
+"""Pods: creation, the few things an update may change, status."""
+
+from __future__ import annotations
+
+import orjson
+
+from picluster.api import names
+from picluster.api.errors import FieldError, duplicate, forbidden_field, invalid_value, required
+from picluster.api.types import Object
+from picluster.api.validation import containers, metadata, podspec, tolerations
+from picluster.api.validation.common import INT32_MAX, in_range, ip, named
+
+Failures = list[FieldError]
+
+_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+_UPDATABLE = ",".join((
+    "`spec.containers[*].image`",
+    "`spec.initContainers[*].image`",
+    "`spec.activeDeadlineSeconds`",
+    "`spec.tolerations` (only additions to existing tolerations)",
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
+))  # fmt: skip
+_RIGHT: dict[bytes, None] = {}
+"""Specs without a failure, the longest known first; an answer depends on nothing but the spec."""
+_RIGHT_MAX = 128
+_RIGHT_BYTES_MAX = 8 * 1024
+_SYSTEM_CONDITIONS = frozenset({"PodScheduled", "Ready", "Initialized"})
+
+
+def validate(pod: Object) -> Failures:
+    failures: Failures = []
+    _whole(pod, failures)
+    spec = pod["spec"]
+    if spec.get("ephemeralContainers"):
+        failures.append(forbidden_field("spec.ephemeralContainers", "cannot be set on create"))
+    if spec.get("nodeName") and spec.get("schedulingGates"):
+        detail = "cannot be set until all schedulingGates have been cleared"
+        failures.append(forbidden_field("spec.nodeName", detail))
+    return failures
+
+
+def validate_update(new: Object, old: Object) -> Failures:
+    failures: Failures = []
+    metadata.validate_update(new["metadata"], old["metadata"], failures)
+    spec, old_spec = new["spec"], old["spec"]
+    if spec == old_spec:
+        _deletion_cost(new, failures)
+        return failures
+    podspec.validate(spec, "spec", failures, in_pod=True)
+    for group in ("containers", "initContainers"):
+        if len(spec.get(group) or ()) != len(old_spec.get(group) or ()):
+            failures.append(forbidden_field(f"spec.{group}", "pod updates may not add or remove containers"))
+            return failures
+        containers.images_without_space(spec.get(group) or [], f"spec.{group}", failures)
+    if not _deadline(spec.get("activeDeadlineSeconds"), old_spec.get("activeDeadlineSeconds"), failures):
+        return failures
+    tolerated, old_tolerated = spec.get("tolerations") or [], old_spec.get("tolerations") or []
+    tolerations.only_added(tolerated, old_tolerated, "spec.tolerations", failures)
+    _gates(spec.get("schedulingGates") or [], old_spec.get("schedulingGates") or [], failures)
+    if _without_updatable(spec, old_spec) != old_spec:
+        detail = f"pod updates may not change fields other than {_UPDATABLE}"
+        failures.append(forbidden_field("spec", f"{detail}\n{_difference(spec, old_spec)}"))
+    return failures
+
+
+def validate_status(new: Object, old: Object) -> Failures:
+    failures: Failures = []
+    metadata.validate_update(new["metadata"], old["metadata"], failures)
+    status, old_status = new.get("status") or {}, old.get("status") or {}
+    for index, condition in enumerate(status.get("conditions") or ()):
+        kind = condition.get("type", "")
+        if kind not in _SYSTEM_CONDITIONS:
+            named(names.qualified_name(kind), f"metadata.conditions[{index}].Type", kind, failures)
+    nominated = status.get("nominatedNodeName")
+    if nominated and nominated != old_status.get("nominatedNodeName"):
+        named(names.dns1123_subdomain(nominated), "status.nominatedNodeName", nominated, failures)
+    metadata.immutable(status.get("qosClass"), old_status.get("qosClass"), "status.qosClass", failures)
+    policy = old["spec"].get("restartPolicy", "")
+    _transitions(status, old_status, "containerStatuses", policy, failures)
+    _transitions(status, old_status, "initContainerStatuses", policy, failures, sidecars=_sidecars(old["spec"]))
+    _transitions(status, old_status, "ephemeralContainerStatuses", "Never", failures)
+    for field in ("podIPs", "hostIPs"):
+        _addresses(status.get(field) or [], f"status.{field}", failures)
+    return failures
+
+
+def _whole(pod: Object, failures: Failures) -> None:
+    metadata.validate(pod["metadata"], failures, namespaced=True, name=metadata.subdomain)
+    _deletion_cost(pod, failures)
+    _spec(pod.get("spec") or {}, failures)
+
+
+def _spec(spec: Object, failures: Failures) -> None:
+    """Most pods are made of few templates: a spec that was right a moment ago is right again."""
+    text = orjson.dumps(spec)
+    if text in _RIGHT:
+        return
+    before = len(failures)
+    podspec.validate(spec, "spec", failures, in_pod=True)
+    if not spec.get("serviceAccountName"):
+        _no_tokens(spec, failures)
+    for group in ("containers", "initContainers"):
+        if spec.get(group):
+            containers.images_without_space(spec[group], f"spec.{group}", failures)
+    if len(failures) == before and len(text) <= _RIGHT_BYTES_MAX:
+        if len(_RIGHT) >= _RIGHT_MAX:
+            del _RIGHT[next(iter(_RIGHT))]
+        _RIGHT[text] = None
+
+
+def _deletion_cost(pod: Object, failures: Failures) -> None:
+    annotations = pod["metadata"].get("annotations")
+    cost = annotations.get(_DELETION_COST) if annotations else None
+    if cost is None:
+        return
+    digits = cost.removeprefix("-").removeprefix("+")
+    canonical = digits == "0" or not digits.startswith("0")
+    if not digits.isdecimal() or not canonical or cost[:1] == "+" or not -(2**31) <= int(cost) < 2**31:
+        path = f"metadata.annotations[{_DELETION_COST}]"
+        failures.append(invalid_value(path, cost, "must be a 32bit integer"))
+
+
+def _no_tokens(spec: Object, failures: Failures) -> None:
+    for index, volume in enumerate(spec.get("volumes") or ()):
+        for place, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
+            if source.get("serviceAccountToken") is not None:
+                path = f"spec.volumes[{index}].projected.sources[{place}].serviceAccountToken"
+                detail = "must not be specified when serviceAccountName is not set"
+                failures.append(forbidden_field(path, detail))
+
+
+def _deadline(new_s: int | None, old_s: int | None, failures: Failures) -> bool:
+    """A deadline may appear and shrink; returns whether it is worth looking further."""
+    path = "spec.activeDeadlineSeconds"
+    if new_s is None:
+        if old_s is not None:
+            failures.append(invalid_value(path, None, "must not update from a positive integer to nil value"))
+        return True
+    before = len(failures)
+    in_range(new_s, 0, INT32_MAX, path, failures)
+    if old_s is not None and old_s < new_s:
+        failures.append(invalid_value(path, new_s, "must be less than or equal to previous value"))
+    return len(failures) == before
+
+
+def _gates(new: list[Object], old: list[Object], failures: Failures) -> None:
+    known = {gate.get("name") for gate in old}
+    for index, gate in enumerate(new):
+        if gate.get("name") not in known:
+            detail = f"only deletion is allowed, but found new scheduling gate '{gate.get('name', '')}'"
+            failures.append(forbidden_field(f"spec.schedulingGates[{index}].name", detail))
+
+
+def _without_updatable(spec: Object, old: Object) -> Object:
+    """``spec`` with everything an update may change as it is in ``old``."""
+    munged = dict(spec)
+    fields = ["activeDeadlineSeconds", "schedulingGates", "tolerations"]
+    if (old.get("terminationGracePeriodSeconds") or 0) < 0 and spec.get("terminationGracePeriodSeconds") == 1:
+        fields.append("terminationGracePeriodSeconds")
+    if (
+        old.get("schedulingGates")
+        and (old.get("nodeSelector") or {}).items() <= (spec.get("nodeSelector") or {}).items()
+    ):
+        fields.append("nodeSelector")
+    for field in fields:
+        if field in old:
+            munged[field] = old[field]
+        else:
+            munged.pop(field, None)
+    for group in ("containers", "initContainers"):
+        if group in munged:
+            pairs = zip(munged[group], old.get(group) or (), strict=True)
+            munged[group] = [{**container, "image": before.get("image")} for container, before in pairs]
+    return munged
+
+
+def _difference(new: Object, old: Object) -> str:
+    """Which fields differ, and how, for the person who tried to change them."""
+    munged = _without_updatable(new, old)
+    fields = sorted(field for field in {*munged, *old} if munged.get(field) != old.get(field))
+    return "\n".join(f"- {field}: {old.get(field)!r}\n+ {field}: {munged.get(field)!r}" for field in fields)
+
+
+def _sidecars(spec: Object) -> frozenset[str]:
+    return frozenset(
+        container.get("name", "")
+        for container in spec.get("initContainers") or ()
+        if container.get("restartPolicy") == "Always"
+    )
+
+
+def _transitions(
+    status: Object, old: Object, field: str, policy: str, failures: Failures, sidecars: frozenset[str] = frozenset()
+) -> None:
+    """What has ended for good does not run again."""
+    if policy == "Always":
+        return
+    now = {container.get("name"): container for container in status.get(field) or ()}
+    for index, before in enumerate(old.get(field) or ()):
+        ended = (before.get("state") or {}).get("terminated")
+        if ended is None or (ended.get("exitCode", 0) != 0 and policy == "OnFailure"):
+            continue
+        after = now.get(before.get("name"))
+        if before.get("name") in sidecars or after is None:
+            continue
+        if (after.get("state") or {}).get("terminated") is None:
+            detail = "may not be transitioned to non-terminated state"
+            failures.append(forbidden_field(f"status.{field}[{index}].state", detail))
+
+
+def _addresses(addresses: list[Object], path: str, failures: Failures) -> None:
+    seen: set[str] = set()
+    for index, address in enumerate(addresses):
+        text = address.get("ip", "")
+        if not text:
+            failures.append(required(f"{path}[{index}].ip"))
+            continue
+        ip(text, f"{path}[{index}]", failures)
+        if text in seen:
+            failures.append(duplicate(f"{path}[{index}]", address))
+        seen.add(text)
+    if len(addresses) > 2 or len({":" in address.get("ip", "") for address in addresses}) != len(addresses) > 0:
+        detail = "may specify no more than one IP for each IP family"
+        failures.append(invalid_value(path, addresses, detail))

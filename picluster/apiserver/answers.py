@@ -1,0 +1,78 @@
+"""Bodies and headers of answers."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import orjson
+from aiohttp import web
+
+from picluster.api import errors
+from picluster.api.types import Object
+from picluster.apiserver.negotiate import JSON, YAML, encode_yaml
+
+GZIP_MIN_BYTES = 128 << 10
+GZIP_LEVEL = 1
+GZIP_WINDOW = 31  # zlib's way of asking for a gzip header
+CACHE_CONTROL = "no-cache, private"
+WARNING_MAX_CHARACTERS = 4096
+
+
+class Answer(NamedTuple):
+    """What a verb gives back: an object's wire bytes, or (``is_object`` false) a body as it is, such as a Status."""
+
+    code: int
+    body: bytes
+    is_object: bool = True
+
+
+def success(details: Object | None = None, code: int = 200) -> Answer:
+    """A ``Status`` of success."""
+    status: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+    if details:
+        status["details"] = details
+    if code != 200:
+        status["code"] = code
+    return Answer(code, orjson.dumps(status), is_object=False)
+
+
+async def respond(
+    request: web.BaseRequest, code: int, body: bytes, media_type: str = JSON, warnings: Sequence[str] = ()
+) -> web.Response:
+    """The response with ``body`` (JSON), as the client wants it: YAML, indented, compressed."""
+    if media_type == YAML:
+        body = encode_yaml(body)
+    elif "pretty=" in request.raw_path and request.query.get("pretty") in ("1", "true"):
+        body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+    headers = {"Content-Type": media_type, "Cache-Control": CACHE_CONTROL}
+    if len(body) >= GZIP_MIN_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
+        body = await asyncio.get_running_loop().run_in_executor(None, _gzip, body)
+        headers["Content-Encoding"] = "gzip"
+        headers["Vary"] = "Accept-Encoding"
+    response = web.Response(body=body, status=code, headers=headers)
+    for warning in warnings:
+        response.headers.add("Warning", _warning(warning))
+    return response
+
+
+def error_response(error: errors.ApiError) -> web.Response:
+    headers = {"Content-Type": JSON, "Cache-Control": CACHE_CONTROL}
+    retry_after_s = (error.details or {}).get("retryAfterSeconds")
+    if retry_after_s:
+        headers["Retry-After"] = str(retry_after_s)
+    return web.Response(body=orjson.dumps(error.status()), status=error.code, headers=headers)
+
+
+def _warning(text: str) -> str:
+    """A ``Warning`` header (RFC 7234 section 5.5, code 299) as client-go parses it."""
+    clean = "".join(character if character.isprintable() else " " for character in text)[:WARNING_MAX_CHARACTERS]
+    escaped = clean.replace("\\", "\\\\").replace('"', '\\"')
+    return f'299 - "{escaped}"'
+
+
+def _gzip(body: bytes) -> bytes:
+    compressor = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
+    return compressor.compress(body) + compressor.flush()

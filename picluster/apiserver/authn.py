@@ -1,0 +1,47 @@
+"""Who a connection is: the subject of its client certificate (CN is the user, O are the groups).
+
+TLS has verified the certificate against the client CA before any of this runs; a connection without one is anonymous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+AUTHENTICATED = "system:authenticated"
+UNAUTHENTICATED = "system:unauthenticated"
+NODE_PREFIX = "system:node:"
+NODES_GROUP = "system:nodes"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    name: str
+    groups: frozenset[str]
+
+    @property
+    def anonymous(self) -> bool:
+        return UNAUTHENTICATED in self.groups
+
+    @property
+    def node(self) -> str:
+        """The node's name, if this is a node's identity, else empty (the node authorizer's ``NodeIdentity``)."""
+        if NODES_GROUP in self.groups and self.name.startswith(NODE_PREFIX):
+            return self.name[len(NODE_PREFIX) :]
+        return ""
+
+
+ANONYMOUS = User("system:anonymous", frozenset({UNAUTHENTICATED}))
+
+
+def user_of(certificate: Mapping[str, Any] | None) -> User:
+    """The user of a peer certificate as ``ssl.SSLObject.getpeercert`` gives it; ``None`` or empty is anonymous."""
+    name, groups = "", {AUTHENTICATED}
+    for relative_name in (certificate or {}).get("subject", ()):
+        for attribute, value in relative_name:
+            if attribute == "commonName":
+                name = value
+            elif attribute == "organizationName":
+                groups.add(value)
+    return User(name, frozenset(groups)) if name else ANONYMOUS

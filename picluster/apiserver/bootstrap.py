@@ -1,0 +1,92 @@
+"""What every cluster has from its first second: the system namespaces, and the API server's own Service.
+
+Made through the registry like everything else, so that it has defaults, addresses and uids; run at every start, it
+changes only what differs.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from picluster.api import errors
+from picluster.api.resources import ENDPOINT_SLICES, ENDPOINTS, NAMESPACES, SERVICES, Resource
+from picluster.api.types import Object
+from picluster.apiserver.authn import AUTHENTICATED, User
+from picluster.apiserver.authz import MASTERS
+from picluster.apiserver.registry.create import create
+from picluster.apiserver.registry.registry import Registry, Write
+from picluster.apiserver.registry.update import change_object
+
+SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+SELF = User("system:apiserver", frozenset({MASTERS, AUTHENTICATED}))
+SERVICE_NAME = "kubernetes"
+LABELS = {"component": "apiserver", "provider": "kubernetes"}
+
+
+@dataclass(frozen=True, slots=True)
+class Advertised:
+    """Where clients inside the cluster find the API server: the Service's address, and what it leads to."""
+
+    service_address: str
+    address: str
+    port: int
+
+
+async def bootstrap(registry: Registry, advertised: Advertised) -> None:
+    """Make what is missing and put right what differs; raises ``ApiError``."""
+    for name in SYSTEM_NAMESPACES:
+        await _ensure(registry, NAMESPACES, {"metadata": {"name": name}}, ())
+    await _ensure(registry, SERVICES, _service(advertised), ())
+    if ipaddress.ip_address(advertised.address).is_loopback:
+        return  # nothing but this machine reaches it, and no endpoint may be a loopback address
+    await _ensure(registry, ENDPOINTS, _endpoints(advertised), ("subsets",))
+    await _ensure(registry, ENDPOINT_SLICES, _slice(advertised), ("endpoints", "ports"))
+
+
+async def _ensure(registry: Registry, resource: Resource, wanted: Object, fields: tuple[str, ...]) -> None:
+    """Create ``wanted``, or make the ``fields`` of what is there equal to it."""
+    metadata = wanted["metadata"]
+    write = Write(SELF, resource, metadata.get("namespace", ""), metadata["name"])
+    if registry.store.cache.get(resource, write.namespace, write.name) is None:
+        try:
+            await create(registry, write, wanted, None)
+        except errors.ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+        return
+    if fields:
+        await change_object(registry, write, lambda old: {**old, **{field: wanted[field] for field in fields}})
+
+
+def _metadata(**more: object) -> Object:
+    return {"name": SERVICE_NAME, "namespace": "default", **more}
+
+
+def _service(advertised: Advertised) -> Object:
+    port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": advertised.port}
+    return {
+        "metadata": _metadata(labels=dict(LABELS)),
+        "spec": {"clusterIP": advertised.service_address, "ports": [port], "sessionAffinity": "None"},
+    }
+
+
+def _endpoints(advertised: Advertised) -> Object:
+    return {
+        "metadata": _metadata(labels={"endpointslice.kubernetes.io/skip-mirror": "true"}),
+        "subsets": [
+            {
+                "addresses": [{"ip": advertised.address}],
+                "ports": [{"name": "https", "port": advertised.port, "protocol": "TCP"}],
+            }
+        ],
+    }
+
+
+def _slice(advertised: Advertised) -> Object:
+    return {
+        "metadata": _metadata(labels={"kubernetes.io/service-name": SERVICE_NAME}),
+        "addressType": f"IPv{ipaddress.ip_address(advertised.address).version}",
+        "endpoints": [{"addresses": [advertised.address], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": advertised.port, "protocol": "TCP"}],
+    }

@@ -1,0 +1,162 @@
+"""All live objects of one resource, in order, with their history and their watchers."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+
+from picluster.api import errors
+from picluster.api.resources import Resource
+from picluster.apiserver.cache.history import Change, History
+from picluster.apiserver.cache.index import Entry, indexer_of
+from picluster.apiserver.cache.selection import NODE_NAME, Selection
+from picluster.apiserver.cache.sortedkeys import SortedKeys
+from picluster.apiserver.cache.watcher import Frames, Watcher
+
+
+class Collection:
+    def __init__(self, resource: Resource) -> None:
+        self.resource = resource
+        self.entries: dict[str, Entry] = {}
+        self.history = History()
+        self.watchers: dict[Watcher, None] = {}
+        self._keys = SortedKeys()
+        self._view = indexer_of(resource).view
+        self._node_at = indexer_of(resource).position(NODE_NAME) if NODE_NAME in resource.fields else -1
+        self._by_node: dict[str, dict[str, Entry]] = {}
+        # Watchers by the narrowest thing that all they can see has in common; each is in one of these.
+        self._watching: dict[tuple[str, str], dict[Watcher, None]] = {}
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def entry(self, key: str, revision: int, wire: bytes) -> Entry:
+        """The index entry of an object's bytes."""
+        labels, fields = self._view(wire)
+        return Entry(key, revision, wire, labels, fields)
+
+    def set(self, key: str, new: Entry | None) -> Entry | None:
+        """Make ``new`` the live state of ``key`` and return the state before."""
+        old = self.entries.get(key)
+        if new is None:
+            if old is not None:
+                del self.entries[key]
+                self._keys.remove(key)
+        else:
+            self.entries[key] = new
+            if old is None:
+                self._keys.add(key)
+        if self._node_at >= 0:
+            self._index_node(key, old, new)
+        return old
+
+    def dispatch(self, change: Change, dirty: dict[Watcher, None]) -> None:
+        """Offer ``change`` to every watcher that may see it; who has something to flush is added to ``dirty``."""
+        frames: Frames = {}
+        for place in self._places(change):
+            for watcher in self._watching.get(place, ()):
+                if watcher.offer(change, frames):
+                    dirty[watcher] = None
+
+    def watch(self, watcher: Watcher) -> None:
+        self.watchers[watcher] = None
+        self._watching.setdefault(_place(watcher.selection), {})[watcher] = None
+
+    def unwatch(self, watcher: Watcher) -> None:
+        """Safe for a watcher that is not there."""
+        self.watchers.pop(watcher, None)
+        place = _place(watcher.selection)
+        if (watching := self._watching.get(place)) is not None:
+            watching.pop(watcher, None)
+            if not watching:
+                del self._watching[place]
+
+    def node_of(self, entry: Entry) -> str:
+        """The node that a pod is bound to, empty if none."""
+        return entry.fields[self._node_at]
+
+    def on_node(self, node: str) -> list[Entry]:
+        """The pods bound to ``node``, in no order."""
+        return list(self._by_node.get(node, {}).values())
+
+    def select(
+        self, selection: Selection, start: str = "", undo: dict[str, Entry | None] | None = None
+    ) -> Iterator[Entry]:
+        """What matches, in the order of the keys, from ``start`` on; with ``undo``, as it was then."""
+        match = selection.match
+        for entry in self._candidates(selection, start, undo or {}):
+            if match is None or match(entry):
+                yield entry
+
+    def count(self, selection: Selection, start: str, undo: dict[str, Entry | None]) -> int:
+        """How many objects an unfiltered ``select`` would give."""
+        low, high = selection.span
+        low = max(low, start)
+        shifted = 0
+        for key, entry in undo.items():
+            if key >= low and (high is None or key < high):
+                shifted += (entry is not None) - (key in self.entries)
+        return self._keys.count(low, high) + shifted
+
+    def undo(self, revision: int) -> dict[str, Entry | None]:
+        """What differed at ``revision``; raises ``ApiError`` 410 when that is forgotten."""
+        if revision < self.history.filtered_floor:
+            raise errors.expired("The resourceVersion for the provided list is too old.")
+        return self.history.undo(revision)
+
+    def changes(self, selection: Selection, revision: int) -> list[Change]:
+        """What a watch from ``revision`` has missed; raises ``ApiError`` 410 when that is forgotten."""
+        history = self.history
+        floor = history.floor if selection.match is None else history.filtered_floor
+        if revision < floor:
+            raise errors.expired(f"too old resource version: {revision} ({floor})")
+        low, high = selection.span
+        missed = history.after(revision)
+        if not selection.namespace:
+            return missed
+        return [change for change in missed if low <= change.key and (high is None or change.key < high)]
+
+    def _candidates(self, selection: Selection, start: str, undo: dict[str, Entry | None]) -> Iterator[Entry]:
+        low, high = selection.span
+        low = max(low, start)
+        live: Iterator[str]
+        if selection.key:
+            live = iter([selection.key] if selection.key in self.entries else [])
+        elif selection.node:
+            live = iter(sorted(key for key in self._by_node.get(selection.node, ()) if key >= low))
+        else:
+            live = self._keys.span(low, high)
+        if undo:
+            then = sorted(key for key, entry in undo.items() if entry is not None)
+            live = heapq.merge((key for key in live if key not in undo), then)
+        for key in live:
+            if key >= low and (high is None or key < high):
+                entry = undo.get(key) or self.entries[key]
+                yield entry
+
+    def _index_node(self, key: str, old: Entry | None, new: Entry | None) -> None:
+        was = old.fields[self._node_at] if old is not None else ""
+        now = new.fields[self._node_at] if new is not None else ""
+        if was and was != now:
+            pods = self._by_node[was]
+            del pods[key]
+            if not pods:
+                del self._by_node[was]
+        if now and new is not None:
+            self._by_node.setdefault(now, {})[key] = new
+
+    def _places(self, change: Change) -> list[tuple[str, str]]:
+        key = change.key
+        places = [("", ""), ("key", key), ("namespace", key.partition("/")[0])]
+        if self._node_at >= 0:
+            nodes = {entry.fields[self._node_at] for entry in (change.old, change.new) if entry is not None}
+            places.extend(("node", node) for node in nodes if node)
+        return places
+
+
+def _place(selection: Selection) -> tuple[str, str]:
+    if selection.key:
+        return ("key", selection.key)
+    if selection.node:
+        return ("node", selection.node)
+    return ("namespace", selection.namespace) if selection.namespace else ("", "")

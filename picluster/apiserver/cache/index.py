@@ -1,0 +1,141 @@
+"""What the cache knows of an object without decoding it: labels and the fields that selectors may ask for.
+
+For each resource a small typed view is made from its row in the table, so that one pass over the bytes (2 µs for a
+pod) finds exactly these and skips the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import msgspec
+
+from picluster.api.resources import CORE_EVENTS, EVENTS, Resource
+
+METADATA_FIELDS = ("metadata.name", "metadata.namespace")
+WHEN_ABSENT = {"spec.unschedulable": "false", "spec.hostNetwork": "false", "status.replicas": "0"}
+EVENT_ALIASES = {
+    **{
+        field: field.replace("regarding.", "involvedObject.")
+        for field in EVENTS.fields
+        if field.startswith("regarding.")
+    },
+    "reportingController": "reportingComponent",
+}
+"""How a field of an events.k8s.io Event is called in the core Event that is stored."""
+
+
+class Entry:
+    """A live object: ``wire`` is what a GET answers; ``fields`` are in the order of ``Indexer.paths``."""
+
+    __slots__ = ("fields", "key", "labels", "revision", "wire")
+
+    def __init__(
+        self, key: str, revision: int, wire: bytes, labels: Mapping[str, str] | None, fields: tuple[str, ...]
+    ) -> None:
+        self.key = key
+        self.revision = revision
+        self.wire = wire
+        self.labels = labels
+        self.fields = fields
+
+    @property
+    def namespace(self) -> str:
+        return self.key.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        return self.key.partition("/")[2]
+
+
+class View(NamedTuple):
+    labels: Mapping[str, str] | None
+    fields: tuple[str, ...]
+
+
+class Indexer:
+    """Reads one resource's labels and selectable fields out of an object's bytes."""
+
+    def __init__(self, resource: Resource) -> None:
+        self.paths: tuple[str, ...] = tuple(path for path in resource.fields if path not in METADATA_FIELDS)
+        sources = ["source.component" if _is_source(resource, path) else path for path in self.paths]
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(_view_of(sources)).decode
+        self._read = _reader(sources)
+        self._fallback = (
+            (self.paths.index("source"), self.paths.index("reportingComponent")) if resource is CORE_EVENTS else None
+        )
+
+    def view(self, wire: bytes) -> View:
+        decoded = self._decode(wire)
+        fields = self._read(decoded)
+        if self._fallback is not None:
+            source, reporter = self._fallback
+            if not fields[source]:
+                fields = (*fields[:source], fields[reporter], *fields[source + 1 :])
+        return View(decoded.metadata.labels, fields)
+
+    def position(self, path: str) -> int:
+        return self.paths.index(EVENT_ALIASES.get(path, path))
+
+
+@lru_cache(maxsize=256)
+def indexer_of(resource: Resource) -> Indexer:
+    """The indexer of a resource's stored objects; Events of either version are stored as core ones."""
+    return Indexer(CORE_EVENTS if resource is EVENTS else resource)
+
+
+def _is_source(resource: Resource, path: str) -> bool:
+    return resource is CORE_EVENTS and path == "source"
+
+
+def _reader(paths: list[str]) -> Callable[[Any], tuple[str, ...]]:
+    if not paths:
+        return lambda decoded: ()
+    texts = [WHEN_ABSENT.get(path, "") for path in paths]
+    if len(paths) == 1:
+        read_one = attrgetter(paths[0])
+        return lambda decoded: (_text(read_one(decoded), texts[0]),)
+    read = attrgetter(*paths)
+    if not any(texts):
+        return read
+    return lambda decoded: tuple([_text(value, absent) for value, absent in zip(read(decoded), texts, strict=True)])
+
+
+def _text(value: Any, absent: str) -> str:
+    if value is None or value == "":
+        return absent
+    if value is True:
+        return "true"
+    return "false" if value is False else str(value)
+
+
+def _view_of(paths: list[str]) -> type[msgspec.Struct]:
+    """A struct with the attributes that ``paths`` name, and ``metadata.labels``."""
+    tree: dict[str, Any] = {"metadata": {"labels": None}}
+    for path in paths:
+        *parents, leaf = path.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = "boolean" if WHEN_ABSENT.get(path) == "false" else "number" if path in WHEN_ABSENT else "string"
+    return _struct("View", tree)
+
+
+def _struct(name: str, tree: Mapping[str, Any]) -> type[msgspec.Struct]:
+    fields: list[tuple[str, Any, Any]] = []
+    for key, below in tree.items():
+        if isinstance(below, dict):
+            struct = _struct(key.capitalize(), below)
+            fields.append((key, struct, msgspec.field(default_factory=struct)))
+        elif below is None:
+            fields.append((key, dict[str, str] | None, None))
+        elif below == "boolean":
+            fields.append((key, bool | None, None))
+        elif below == "number":
+            fields.append((key, int | None, None))
+        else:
+            fields.append((key, str, ""))
+    return msgspec.defstruct(name, fields, gc=False)

@@ -1,0 +1,151 @@
+"""The heart: what was committed becomes what everybody reads and is told.
+
+Reads never reach the store. ``apply`` is called once for each commit, on the event loop, before the writers hear of it,
+so a client that has got its answer finds its write in every later answer. There is one place where the world changes,
+and it never waits: within ``apply`` each event
+
+1. becomes an index entry over the object's bytes (the live state), and a change in the history of its resource,
+2. is offered to the watchers that may see it: by key, by node, by namespace, or to those that see everything,
+3. moves ``revision``, and wakes who waits for that revision.
+
+Whoever was offered something is flushed once the event loop has run what is ready, so that the events of one commit, or
+of several writers answered together, leave as one write to each connection.
+
+A watch starts without a gap because taking the state and registering the watcher happen in one step of the event loop.
+It ends when its client goes, when its time is over, or when it has fallen too far behind; it is never waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from picluster.api.resources import CORE_EVENTS, EVENTS, RESOURCES, Resource
+from picluster.api.serialize import PREFIX, splice
+from picluster.apiserver.cache.collection import Collection
+from picluster.apiserver.cache.history import Change
+from picluster.apiserver.cache.index import Entry
+from picluster.apiserver.cache.watcher import Representation, Watcher, frame
+from picluster.storage.backend import Event, Snapshot
+
+BOOKMARK_INTERVAL_S = 60.0
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+
+
+def prefix_of(resource: Resource) -> str:
+    """The first part of a resource's keys; both kinds of Event are the same stored objects."""
+    return CORE_EVENTS.id if resource is EVENTS else resource.id
+
+
+class WatchCache:
+    """``revision`` is that of the last applied event."""
+
+    def __init__(self, resources: Iterable[Resource] = RESOURCES) -> None:
+        self.revision = 0
+        self.collections = {resource.id: Collection(resource) for resource in resources if resource is not EVENTS}
+        self._dirty: dict[Watcher, None] = {}
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+
+    def load(self, snapshot: Snapshot) -> None:
+        """Begin with what the store holds."""
+        for key, value, revision in snapshot.records:
+            collection, name = self._locate(key)
+            collection.set(name, collection.entry(name, revision, splice(value, revision)))
+        for collection in self.collections.values():
+            collection.history.lift(snapshot.compacted, filtered_only=False)
+        self._replay(snapshot.history)
+        self.revision = snapshot.revision
+
+    def apply(self, events: Sequence[Event]) -> None:
+        """The store's callback: ``events`` are committed, in revision order, each exactly once."""
+        for revision, key, value in events:
+            collection, name = self._locate(key)
+            new = None if value is None else collection.entry(name, revision, splice(value, revision))
+            change = Change(revision, name, collection.set(name, new), new)
+            collection.history.append(change)
+            if collection.watchers:
+                if not self._dirty:
+                    asyncio.get_running_loop().call_soon(self._flush)
+                collection.dispatch(change, self._dirty)
+            self.revision = revision
+        if self._waiting:
+            self._wake()
+
+    def collection(self, resource: Resource) -> Collection:
+        return self.collections[prefix_of(resource)]
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Entry | None:
+        return self.collections[prefix_of(resource)].entries.get(f"{namespace}/{name}")
+
+    async def wait_for(self, revision: int, timeout_s: float) -> bool:
+        """Wait until ``revision`` has been applied; False when it was not in time."""
+        if revision <= self.revision:
+            return True
+        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((revision, reached))
+        done, _ = await asyncio.wait([reached], timeout=timeout_s)
+        self._waiting = [waiting for waiting in self._waiting if waiting[1] is not reached]
+        return bool(done)
+
+    def send_bookmarks(self) -> None:
+        """Tell every watcher that asked for it up to where it has seen everything."""
+        self._flush()
+        for collection in self.collections.values():
+            frames: dict[str, bytes] = {}
+            for watcher in list(collection.watchers):
+                if watcher.bookmarks and watcher.representation.name not in frames:
+                    frames[watcher.representation.name] = self.bookmark(collection.resource, watcher.representation)
+                if watcher.bookmarks:
+                    watcher.offer_frame(frames[watcher.representation.name])
+                    watcher.flush()
+
+    def bookmark(self, resource: Resource, representation: Representation, *, initial_end: bool = False) -> bytes:
+        """The frame that says: up to the present revision you have seen everything."""
+        note = b',"annotations":{"%b":"true"}' % INITIAL_EVENTS_END.encode() if initial_end else b""
+        body = b'%b%d"%b},"kind":"%b","apiVersion":"%b"}' % (
+            PREFIX, self.revision, note, resource.kind.encode(), resource.api_version.encode(),
+        )  # fmt: skip
+        return frame("BOOKMARK", representation.one(body))
+
+    def forget(self, revision: int) -> None:
+        """Drop the history at or below ``revision``, as the store does when it compacts."""
+        for collection in self.collections.values():
+            collection.history.forget(revision)
+
+    def end_watches(self) -> None:
+        """Let every watch end in order: the server stops."""
+        self._flush()
+        for collection in self.collections.values():
+            for watcher in list(collection.watchers):
+                watcher.end()
+
+    def _locate(self, key: str) -> tuple[Collection, str]:
+        resource_id, _, name = key.partition("/")
+        return self.collections[resource_id], name
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, {}
+        for watcher in dirty:
+            watcher.flush()
+
+    def _wake(self) -> None:
+        for revision, reached in self._waiting:
+            if revision <= self.revision and not reached.done():
+                reached.set_result(None)
+
+    def _replay(self, events: Sequence[Event]) -> None:
+        """Fill the histories with what came before this start; a key's state before its first event is unknown."""
+        states: dict[str, Entry | None] = {}
+        for revision, key, value in events:
+            collection, name = self._locate(key)
+            live = collection.entries.get(name)
+            if value is None:
+                new = None
+            elif live is not None and live.revision == revision:
+                new = live
+            else:
+                new = collection.entry(name, revision, splice(value, revision))
+            if key not in states:
+                collection.history.lift(revision, filtered_only=new is not None)
+            collection.history.append(Change(revision, name, states.get(key), new))
+            states[key] = new

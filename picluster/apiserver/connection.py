@@ -1,0 +1,88 @@
+"""One client connection: whose it is, whether it takes more bytes, and what must end when it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+
+from picluster.apiserver.authn import ANONYMOUS, User, user_of
+
+BODY_MAX_BYTES = 3 << 20
+LINE_MAX_BYTES = 64 << 10
+
+
+class Connection(web.RequestHandler):
+    """The peer certificate is read once, after the handshake; every request of the connection has its user."""
+
+    def __init__(self, manager: web.Server, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self.user: User = ANONYMOUS
+        self._on_lost: set[Callable[[], None]] = set()
+        self._writable: asyncio.Event = asyncio.Event()
+        self._writable.set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.user = user_of(transport.get_extra_info("peercert"))
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._writable.set()
+        for callback in tuple(self._on_lost):
+            callback()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._writable.set()
+
+    async def drained(self) -> None:
+        """Wait until the client has taken enough for more, or is gone."""
+        await self._writable.wait()
+
+    def on_lost(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call ``callback`` when the connection is lost; returns what takes that back."""
+        self._on_lost.add(callback)
+        return lambda: self._on_lost.discard(callback)
+
+
+class HttpServer(web.Server):
+    """aiohttp's low-level server, with connections of ours and Kubernetes' limits."""
+
+    def __init__(self, handler: Callable[[web.BaseRequest], Any]) -> None:
+        super().__init__(handler, request_factory=self._request)
+
+    def __call__(self) -> Connection:
+        return Connection(
+            self,
+            loop=asyncio.get_running_loop(),
+            access_log=None,
+            max_line_size=LINE_MAX_BYTES,
+            max_field_size=LINE_MAX_BYTES,
+        )
+
+    def _request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        loop = asyncio.get_running_loop()
+        return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=BODY_MAX_BYTES)
+
+
+def connection_of(request: web.BaseRequest) -> Connection:
+    connection = request.protocol
+    assert isinstance(connection, Connection)
+    return connection

@@ -1,0 +1,154 @@
+"""What the server serves, in the two forms that clients ask for. PURE.
+
+Legacy discovery (``/api``, ``/apis``, one ``APIResourceList`` per group version) and aggregated discovery (KEP-3352:
+``apidiscovery.k8s.io/v2`` on ``/api`` and ``/apis``), both read off the resource table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from picluster.api.resources import Resource
+from picluster.api.types import Object
+
+AGGREGATED_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+
+@dataclass(frozen=True, slots=True)
+class Subresource:
+    """What a subresource answers with, where that is not the parent's kind."""
+
+    verbs: tuple[str, ...] = ("get", "patch", "update")
+    kind: str = ""
+    group: str = ""
+    version: str = ""
+
+
+SUBRESOURCES: dict[str, Subresource] = {
+    "status": Subresource(),
+    "finalize": Subresource(("update",)),
+    "scale": Subresource(kind="Scale", group="autoscaling", version="v1"),
+    "binding": Subresource(("create",), "Binding"),
+    "eviction": Subresource(("create",), "Eviction", "policy", "v1"),
+    "exec": Subresource(("create", "get"), "PodExecOptions"),
+    "attach": Subresource(("create", "get"), "PodAttachOptions"),
+    "portforward": Subresource(("create", "get"), "PodPortForwardOptions"),
+    "log": Subresource(("get",)),
+}
+
+
+def versions(server_address: str) -> Object:
+    """``/api``: the versions of the core group."""
+    return {
+        "kind": "APIVersions",
+        "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": server_address}],
+    }
+
+
+def group_list(resources: Iterable[Resource]) -> Object:
+    """``/apis``: every named group, in the order of the table."""
+    groups: dict[str, list[str]] = {}
+    for resource in resources:
+        if resource.group:
+            known = groups.setdefault(resource.group, [])
+            if resource.version not in known:
+                known.append(resource.version)
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(*entry) for entry in groups.items()]}
+
+
+def group(resources: Iterable[Resource], name: str) -> Object | None:
+    """``/apis/<group>``, or ``None`` when nothing of that group is served."""
+    for entry in group_list(resources)["groups"]:
+        if entry["name"] == name:
+            return {"kind": "APIGroup", "apiVersion": "v1", **entry}
+    return None
+
+
+def _group(name: str, served: list[str]) -> Object:
+    listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in served]
+    return {"name": name, "versions": listed, "preferredVersion": listed[0]}
+
+
+def resource_list(resources: Iterable[Resource], group_name: str, version: str) -> Object | None:
+    """``/api/v1`` or ``/apis/<group>/<version>``, or ``None`` when that is not served."""
+    found = [r for r in resources if (r.group, r.version) == (group_name, version)]
+    if not found:
+        return None
+    entries = [entry for resource in sorted(found, key=lambda r: r.plural) for entry in _resource(resource)]
+    group_version = f"{group_name}/{version}" if group_name else version
+    body: Object = {"kind": "APIResourceList", "groupVersion": group_version, "resources": entries}
+    if group_name:
+        body["apiVersion"] = "v1"
+    return body
+
+
+def _resource(resource: Resource) -> Iterable[Object]:
+    entry: Object = {
+        "name": resource.plural,
+        "singularName": resource.singular,
+        "namespaced": resource.namespaced,
+        "kind": resource.kind,
+        "verbs": list(resource.verbs),
+    }
+    if resource.short_names:
+        entry["shortNames"] = list(resource.short_names)
+    if resource.categories:
+        entry["categories"] = list(resource.categories)
+    yield entry
+    for name in sorted(resource.subresources):
+        sub = SUBRESOURCES[name]
+        nested: Object = {"name": f"{resource.plural}/{name}", "singularName": "", "namespaced": resource.namespaced}
+        if sub.version:
+            nested |= {"group": sub.group, "version": sub.version}
+        yield nested | {"kind": sub.kind or resource.kind, "verbs": list(sub.verbs)}
+
+
+def aggregated(resources: Iterable[Resource], *, core: bool) -> Object:
+    """The ``APIGroupDiscoveryList`` of ``/api`` (``core``) or of ``/apis``."""
+    groups: dict[str, dict[str, list[Resource]]] = {}
+    for resource in resources:
+        if (resource.group == "") == core:
+            groups.setdefault(resource.group, {}).setdefault(resource.version, []).append(resource)
+    return {
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": "apidiscovery.k8s.io/v2",
+        "metadata": {},
+        "items": [
+            {
+                "metadata": {"name": name} if name else {},
+                "versions": [_aggregated_version(version, found) for version, found in served.items()],
+            }
+            for name, served in groups.items()
+        ],
+    }
+
+
+def _aggregated_version(version: str, resources: list[Resource]) -> Object:
+    listed = [_aggregated_resource(resource) for resource in sorted(resources, key=lambda r: r.plural)]
+    return {"version": version, "resources": listed, "freshness": "Current"}
+
+
+def _aggregated_resource(resource: Resource) -> Object:
+    entry: Object = {
+        "resource": resource.plural,
+        "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
+        "scope": "Namespaced" if resource.namespaced else "Cluster",
+        "singularResource": resource.singular,
+        "verbs": list(resource.verbs),
+    }
+    if resource.short_names:
+        entry["shortNames"] = list(resource.short_names)
+    if resource.categories:
+        entry["categories"] = list(resource.categories)
+    if resource.subresources:
+        entry["subresources"] = [_aggregated_subresource(resource, name) for name in sorted(resource.subresources)]
+    return entry
+
+
+def _aggregated_subresource(resource: Resource, name: str) -> Object:
+    sub = SUBRESOURCES[name]
+    group_name, version = (sub.group, sub.version) if sub.version else (resource.group, resource.version)
+    kind = {"group": group_name, "version": version, "kind": sub.kind or resource.kind}
+    return {"subresource": name, "responseKind": kind, "verbs": list(sub.verbs)}

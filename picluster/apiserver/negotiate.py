@@ -1,0 +1,150 @@
+"""Content negotiation: which representation an ``Accept`` header asks for, and how a body is read.
+
+RFC 9110 section 12.5.1 as Kubernetes reads it: alternatives by quality, then in their order; parameters ``as``, ``v``
+and ``g`` ask for a Table or for metadata only. Protobuf is read but not offered: its clients accept JSON
+too. CBOR is neither.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
+import yaml
+
+from picluster.api import errors, protobuf
+from picluster.api.resources import Resource
+
+JSON = "application/json"
+YAML = "application/yaml"
+OFFERED = (JSON, YAML)
+READ = (*OFFERED, protobuf.MEDIA_TYPE)
+TRANSFORMS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+
+
+class Wanted(NamedTuple):
+    """``transform`` is empty, ``Table`` or ``PartialObjectMetadata``."""
+
+    media_type: str
+    transform: str
+
+
+@lru_cache(maxsize=512)
+def accepted(header: str, *, streaming: bool = False) -> Wanted:
+    """The best offer for an ``Accept`` header; raises ``ApiError`` 406 when none fits."""
+    if not header:
+        return Wanted(JSON, "")
+    for media_type, parameters in _by_quality(header):
+        transform = parameters.get("as", "")
+        if transform and not (transform in TRANSFORMS and _is_meta_v1(parameters)):
+            continue
+        if media_type in ("*/*", "application/*", JSON):
+            return Wanted(JSON, transform.removesuffix("List"))
+        if media_type == YAML and not streaming:
+            return Wanted(YAML, transform.removesuffix("List"))
+    raise errors.not_acceptable(OFFERED[:1] if streaming else OFFERED)
+
+
+@lru_cache(maxsize=128)
+def prefers(header: str, kind: str, group: str, version: str) -> bool:
+    """Whether an ``Accept`` header asks for JSON as that kind before anything else that is offered."""
+    for media_type, parameters in _by_quality(header):
+        if media_type == JSON and parameters.get("as"):
+            if (parameters["as"], parameters.get("g"), parameters.get("v")) == (kind, group, version):
+                return True
+        elif media_type in ("*/*", "application/*", *OFFERED):
+            return False
+    return False
+
+
+def _is_meta_v1(parameters: dict[str, str]) -> bool:
+    return parameters.get("g") == "meta.k8s.io" and parameters.get("v") == "v1"
+
+
+def _by_quality(header: str) -> list[tuple[str, dict[str, str]]]:
+    alternatives: list[tuple[float, int, str, dict[str, str]]] = []
+    for order, alternative in enumerate(header.split(",")):
+        media_type, *rest = alternative.split(";")
+        parameters = dict(_parameter(text) for text in rest)
+        alternatives.append((-_quality(parameters), order, media_type.strip().lower(), parameters))
+    return [(media_type, parameters) for quality, _, media_type, parameters in sorted(alternatives) if quality < 0]
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    key, _, value = text.partition("=")
+    return key.strip().lower(), value.strip().strip('"')
+
+
+def _quality(parameters: dict[str, str]) -> float:
+    try:
+        return float(parameters.get("q", "1"))
+    except ValueError:
+        return 0.0
+
+
+def decode_body(content_type: str, body: bytes, expected: Resource) -> Any:
+    """The value in a body of JSON, YAML or protobuf; raises ``ApiError`` 415 for other types, 400 for the unreadable.
+
+    ``expected`` is what the request is about: it only stands in where a protobuf body does not say what it is.
+    """
+    if is_json(content_type):
+        return decode_json(body)
+    media_type = _media_type(content_type)
+    if media_type == YAML:
+        return decode_yaml(body)
+    if media_type == protobuf.MEDIA_TYPE:
+        return decode_protobuf(body, expected)
+    raise errors.unsupported_media_type(READ)
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a body of that type is read as JSON."""
+    return _media_type(content_type) in ("", JSON, "*/*", "application/octet-stream")
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def decode_json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise errors.bad_request(f"the object provided is unrecognized (must be of type JSON): {error}") from None
+
+
+def decode_yaml(body: bytes) -> Any:
+    try:
+        return yaml.load(body, Loader=_YAML_LOADER)  # noqa: S506 (a safe loader without timestamps)
+    except yaml.YAMLError as error:
+        raise errors.bad_request(f"error converting YAML to JSON: {error}") from None
+
+
+def decode_protobuf(body: bytes, expected: Resource) -> Any:
+    try:
+        return protobuf.decode(body, expected)
+    except ValueError as error:
+        why = f"the object provided is unrecognized (must be of type {expected.kind}): {error}"
+        raise errors.bad_request(why) from None
+
+
+def encode_yaml(body: bytes) -> bytes:
+    """A JSON body as YAML."""
+    text: str = yaml.dump(orjson.loads(body), Dumper=_YAML_DUMPER, default_flow_style=False, sort_keys=True)
+    return text.encode()
+
+
+def _loader() -> Any:
+    """The safe loader, where a time stays the text it is in JSON."""
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader: Any = type("Loader", (base,), {})
+    loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in base.yaml_implicit_resolvers.items()
+    }
+    return loader
+
+
+_YAML_LOADER: Any = _loader()
+_YAML_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

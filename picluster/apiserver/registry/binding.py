@@ -1,0 +1,41 @@
+"""POST pods/<name>/binding: the scheduler's decision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from picluster.api import errors, meta, strategy
+from picluster.apiserver.admission.chain import CREATE
+from picluster.apiserver.answers import Answer, success
+from picluster.apiserver.registry.registry import Registry, Write
+from picluster.apiserver.registry.store import WRITE_ATTEMPTS_MAX, decoded
+from picluster.storage.backend import RevisionMismatch
+
+
+async def bind(registry: Registry, write: Write, binding: Any) -> Answer:
+    """Put the pod on the node that ``binding`` names; raises ``ApiError`` 409 if it is on one already."""
+    check_subject(write, binding, "Binding")
+    await registry.admission.admit(write.attributes(CREATE, binding, None))
+    for _ in range(WRITE_ATTEMPTS_MAX):
+        entry = registry.store.get(write.resource, write.namespace, write.name)
+        bound = strategy.bind(decoded(entry), binding, meta.now_rfc3339(registry.clock.now()))
+        try:
+            await registry.store.replace(write.resource, entry, bound, dry_run=write.dry_run)
+        except RevisionMismatch:
+            continue
+        return success(code=201)
+    raise errors.conflict("", "pods/binding", write.name)
+
+
+def check_subject(write: Write, body: Any, kind: str) -> None:
+    """Raise ``ApiError`` 400 unless ``body`` is a ``kind`` for the object that the URL names."""
+    if not isinstance(body, dict) or body.get("kind", kind) != kind:
+        raise errors.bad_request(f"the body must be a {kind}")
+    metadata = body.get("metadata") or {}
+    name = metadata.get("name") or write.name
+    if name != write.name:
+        raise errors.bad_request(f"name in URL does not match name in {kind} object")
+    if (metadata.get("namespace") or write.namespace) != write.namespace:
+        raise errors.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )

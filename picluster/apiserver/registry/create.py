@@ -1,0 +1,91 @@
+"""POST: a new object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from picluster.api import defaults, errors, meta, strategy, validation
+from picluster.api.resources import EVENTS, SERVICES
+from picluster.api.types import Object
+from picluster.apiserver.admission.chain import CREATE
+from picluster.apiserver.answers import Answer
+from picluster.apiserver.events import to_core
+from picluster.apiserver.registry.registry import Registry, Write, read_object
+from picluster.apiserver.registry.services import normalize
+from picluster.storage.backend import StorageError
+
+GENERATE_ATTEMPTS_MAX = 8
+
+
+async def create(registry: Registry, write: Write, obj: Any, body: bytes | None) -> Answer:
+    """Create ``obj``, the decoded ``body``; raises ``ApiError``. The answer is 201 with the object as stored."""
+    read_object(write, write.resource, obj, body)
+    return await create_read(registry, write, obj)
+
+
+async def create_read(registry: Registry, write: Write, obj: Object) -> Answer:
+    """``create`` of an object that is already in the form it is kept in."""
+    _place(write, obj)
+    defaults.apply(write.resource, obj)
+    if write.resource is SERVICES:
+        normalize(obj)
+    await registry.admission.admit(write.attributes(CREATE, obj, None))
+    generated = not obj["metadata"].get("name")
+    for attempt in range(1, GENERATE_ATTEMPTS_MAX + 1):
+        strategy.prepare_create(write.resource, obj, meta.now_rfc3339(registry.clock.now()))
+        failures = validation.create(write.resource, obj)
+        if failures:
+            name = obj["metadata"].get("name", "")
+            raise errors.invalid(write.resource.group, write.resource.kind, name, failures)
+        try:
+            return Answer(201, await _store(registry, write, obj))
+        except errors.ApiError as error:
+            if not generated or error.reason != "AlreadyExists":
+                raise
+            if attempt == GENERATE_ATTEMPTS_MAX:
+                raise _no_unique_name(error) from None
+        del obj["metadata"]["name"]
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def _store(registry: Registry, write: Write, obj: Object) -> bytes:
+    if write.resource is SERVICES:
+        return await _store_service(registry, write, obj)
+    if write.resource is EVENTS:
+        obj = to_core(obj)
+    return await registry.store.create(write.resource, obj, dry_run=write.dry_run)
+
+
+async def _store_service(registry: Registry, write: Write, service: Object) -> bytes:
+    reservation = registry.services.reserve(service, None)
+    try:
+        wire = await registry.store.create(write.resource, service, dry_run=write.dry_run)
+    except (errors.ApiError, StorageError):
+        reservation.cancel()
+        raise
+    if write.dry_run:
+        reservation.cancel()
+    else:
+        reservation.keep()
+    return wire
+
+
+def _no_unique_name(error: errors.ApiError) -> errors.ApiError:
+    """``NewGenerateNameConflict``: the client may try again."""
+    message = f"{error.message}, the server was not able to generate a unique name for the object"
+    return errors.ApiError(error.code, error.reason, message, {**(error.details or {}), "retryAfterSeconds": 1})
+
+
+def _place(write: Write, obj: Object) -> None:
+    """Put the request's namespace into the object, or refuse it when the object names another."""
+    metadata = obj.setdefault("metadata", {})
+    if not write.resource.namespaced:
+        if metadata.pop("namespace", ""):
+            raise errors.bad_request("namespace may not be set on objects of cluster scope")
+    elif metadata.get("namespace", write.namespace) != write.namespace:
+        raise errors.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    else:
+        metadata["namespace"] = write.namespace
+    write.name = metadata.get("name", "")

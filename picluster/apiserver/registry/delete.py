@@ -1,0 +1,141 @@
+"""DELETE: at once, or a mark first.
+
+An object that has finalizers, and a pod that runs somewhere, is only marked (``deletionTimestamp``): whoever owns the
+finalizer removes it, the pod's agent stops it and deletes it again with no grace. A namespace is marked and emptied by
+its controller. Rules: ``rest.BeforeDelete`` and the generic store's ``Delete`` in ``k8s.io/apiserver``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from picluster.api import errors, meta, strategy
+from picluster.api.resources import NAMESPACES, PODS, SERVICE_ACCOUNTS, SERVICES, Resource
+from picluster.api.types import Object
+from picluster.apiserver.admission.chain import DELETE
+from picluster.apiserver.answers import Answer, success
+from picluster.apiserver.cache.index import Entry
+from picluster.apiserver.cache.selection import select
+from picluster.apiserver.registry.options import DeleteOptions, deletion_finalizers
+from picluster.apiserver.registry.registry import Registry, Write
+from picluster.apiserver.registry.store import WRITE_ATTEMPTS_MAX, decoded
+from picluster.storage.backend import RevisionMismatch
+
+DELETED_AT_ONCE_MAX = 64
+"""How many objects of a collection are deleted at the same time, so that they share the store's commits."""
+SHOWN_WHEN_DELETED = frozenset({PODS, SERVICES, SERVICE_ACCOUNTS})
+"""Kinds whose deletion answers with the object instead of a Status (``ReturnDeletedObject``)."""
+
+
+async def delete(registry: Registry, write: Write, options: DeleteOptions) -> Answer:
+    """Delete one object, or begin to; raises ``ApiError``."""
+    registry.store.get(write.resource, write.namespace, write.name)
+    await registry.admission.admit(write.attributes(DELETE, None, None))
+    for _ in range(WRITE_ATTEMPTS_MAX):
+        entry = registry.store.get(write.resource, write.namespace, write.name)
+        try:
+            return await _delete_once(registry, write, options, entry)
+        except RevisionMismatch:
+            continue
+    raise errors.conflict(write.resource.group, write.resource.plural, write.name)
+
+
+async def delete_collection(
+    registry: Registry, write: Write, options: DeleteOptions, label_selector: str, field_selector: str
+) -> list[bytes]:
+    """Delete everything that the selectors select and return the wire bytes of what was there; raises ``ApiError``."""
+    selection = select(write.resource, write.namespace, label_selector, field_selector)
+    found = list(registry.store.cache.collection(write.resource).select(selection))
+    for start in range(0, len(found), DELETED_AT_ONCE_MAX):
+        some = found[start : start + DELETED_AT_ONCE_MAX]
+        await asyncio.gather(*[_delete_if_there(registry, write, options, entry) for entry in some])
+    return [entry.wire for entry in found]
+
+
+async def _delete_if_there(registry: Registry, write: Write, options: DeleteOptions, entry: Entry) -> None:
+    each = Write(write.user, write.resource, entry.namespace, entry.name, dry_run=write.dry_run)
+    try:
+        await delete(registry, each, options)
+    except errors.ApiError as error:
+        if error.reason != "NotFound":
+            raise
+
+
+async def _delete_once(registry: Registry, write: Write, options: DeleteOptions, entry: Entry) -> Answer:
+    obj = decoded(entry)
+    _check_preconditions(write, options, obj)
+    dry_run = write.dry_run or options.dry_run
+    marked = _marked(registry, write.resource, obj, options)
+    if marked is not None:
+        wire = await registry.store.replace(write.resource, entry, marked, dry_run=dry_run)
+        return Answer(202 if options.propagation == "Foreground" else 200, wire)
+    await registry.store.delete(write.resource, entry, dry_run=dry_run)
+    if write.resource is SERVICES and not dry_run:
+        registry.services.release(registry.services.holding(obj))
+    if write.resource in SHOWN_WHEN_DELETED:
+        return Answer(200, entry.wire)
+    return success(_details(write.resource, obj))
+
+
+def _marked(registry: Registry, resource: Resource, obj: Object, options: DeleteOptions) -> Object | None:
+    """The object as it is while its deletion waits; ``None`` when it can go at once."""
+    metadata = dict(obj["metadata"])
+    finalizers = deletion_finalizers(metadata.get("finalizers") or [], options.propagation)
+    if finalizers:
+        metadata["finalizers"] = finalizers
+    else:
+        metadata.pop("finalizers", None)
+    grace_s = _grace_s(resource, obj, options)
+    waits = bool(finalizers) or grace_s > 0
+    if resource is NAMESPACES and (obj.get("spec") or {}).get("finalizers"):
+        waits = True
+    if not waits:
+        return None
+    if not metadata.get("deletionTimestamp"):
+        if metadata.get("generation"):
+            metadata["generation"] += 1
+        metadata["deletionTimestamp"] = meta.now_rfc3339(registry.clock.now() + grace_s)
+        if resource is not NAMESPACES:
+            metadata["deletionGracePeriodSeconds"] = grace_s
+    elif grace_s < metadata.get("deletionGracePeriodSeconds", 0):
+        began_s = meta.parse_time(metadata["deletionTimestamp"]) - metadata["deletionGracePeriodSeconds"]
+        metadata["deletionTimestamp"] = meta.now_rfc3339(began_s + grace_s)
+        metadata["deletionGracePeriodSeconds"] = grace_s
+    marked = {**obj, "metadata": metadata}
+    if resource is NAMESPACES:
+        marked["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
+    return marked
+
+
+def _grace_s(resource: Resource, obj: Object, options: DeleteOptions) -> int:
+    """The grace of a deletion; one that is under way can only be shortened."""
+    metadata, requested_s = obj["metadata"], options.grace_period_s
+    if not metadata.get("deletionTimestamp"):
+        return strategy.delete_grace_period_s(resource, obj, requested_s)
+    pending_s: int = metadata.get("deletionGracePeriodSeconds") or 0
+    if requested_s is None:
+        return pending_s
+    return min(pending_s, requested_s if requested_s >= 0 else 1)
+
+
+def _check_preconditions(write: Write, options: DeleteOptions, obj: Object) -> None:
+    metadata, resource = obj["metadata"], write.resource
+    if options.uid and options.uid != metadata.get("uid"):
+        why = (
+            f"the UID in the precondition ({options.uid}) does not match the UID in record ({metadata.get('uid')})."
+            " The object might have been deleted and then recreated"
+        )
+        raise errors.conflict(resource.group, resource.plural, write.name, why)
+    if options.resource_version and options.resource_version != metadata["resourceVersion"]:
+        why = (
+            f"the ResourceVersion in the precondition ({options.resource_version}) does not match the ResourceVersion"
+            f" in record ({metadata['resourceVersion']}). The object might have been modified"
+        )
+        raise errors.conflict(resource.group, resource.plural, write.name, why)
+
+
+def _details(resource: Resource, obj: Object) -> Object:
+    details: Object = {"name": obj["metadata"]["name"]}
+    if resource.group:
+        details["group"] = resource.group
+    return {**details, "kind": resource.plural, "uid": obj["metadata"]["uid"]}

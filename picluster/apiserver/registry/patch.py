@@ -1,0 +1,43 @@
+"""PATCH: a change that is applied to whatever the live object is by then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from picluster.api import defaults, errors
+from picluster.api import patch as patches
+from picluster.api.types import Object
+from picluster.apiserver.answers import Answer
+from picluster.apiserver.registry.registry import Registry, Write, read_object
+from picluster.apiserver.registry.update import change_object
+
+
+async def patch(registry: Registry, write: Write, content_type: str, document: Any) -> Answer:
+    """Apply ``document``, a decoded patch of ``content_type``; raises ``ApiError``.
+
+    A patch without a resourceVersion is tried again when somebody else was faster, since it says what to change, not
+    from what.
+    """
+    registry.store.get(write.resource, write.namespace, write.name)
+    warnings = write.warnings
+
+    def change(old: Object) -> Object:
+        # The result shares parts with both; what follows changes it in place.
+        new: Object = orjson.loads(orjson.dumps(patches.apply(content_type, write.resource, old, document)))
+        write.warnings = []
+        read_object(write, write.resource, new, None)
+        _check_identity(write, new)
+        defaults.apply(write.resource, new)
+        return new
+
+    wire = await change_object(registry, write, change)
+    warnings.extend(write.warnings)
+    return Answer(200, wire)
+
+
+def _check_identity(write: Write, new: Object) -> None:
+    metadata = new.setdefault("metadata", {})
+    if metadata.get("name") != write.name or (metadata.get("namespace") or "") != write.namespace:
+        raise errors.bad_request("the name or the namespace of an object cannot be changed by a patch")

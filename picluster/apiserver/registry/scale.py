@@ -1,0 +1,63 @@
+"""deployments/<name>/scale and replicasets/<name>/scale: the replicas of an object, and nothing else of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from picluster.api import errors, strategy, validation
+from picluster.api import patch as patches
+from picluster.api.types import Object
+from picluster.apiserver.answers import Answer
+from picluster.apiserver.registry.registry import Registry, Write
+from picluster.apiserver.registry.store import decoded
+from picluster.apiserver.registry.update import change_object
+
+GROUP, KIND = "autoscaling", "Scale"
+
+
+def get_scale(registry: Registry, write: Write) -> Answer:
+    entry = registry.store.get(write.resource, write.namespace, write.name)
+    return _shown(decoded(entry))
+
+
+async def update_scale(registry: Registry, write: Write, scale: Any) -> Answer:
+    """PUT: ``scale`` is a whole ``autoscaling/v1`` Scale; raises ``ApiError``."""
+    return await _scaled(registry, write, lambda old: scale)
+
+
+async def patch_scale(registry: Registry, write: Write, content_type: str, document: Any) -> Answer:
+    """PATCH of the Scale that a GET shows; it has no lists, so that a strategic merge is a merge."""
+    kind = patches.MERGE if content_type == patches.STRATEGIC else content_type
+    return await _scaled(registry, write, lambda old: patches.apply(kind, write.resource, old, document))
+
+
+async def _scaled(registry: Registry, write: Write, change: Any) -> Answer:
+    def apply(old: Object) -> Object:
+        scale = change(strategy.get_scale(old))
+        _check(write, scale)
+        new = strategy.apply_scale(old, scale)
+        new["metadata"]["resourceVersion"] = (scale.get("metadata") or {}).get("resourceVersion", "")
+        return new
+
+    whole = Write(write.user, write.resource, write.namespace, write.name, dry_run=write.dry_run)
+    return _shown(orjson.loads(await change_object(registry, whole, apply)))
+
+
+def _check(write: Write, scale: Any) -> None:
+    if not isinstance(scale, dict) or scale.get("kind", KIND) != KIND:
+        raise errors.bad_request("the body must be an autoscaling/v1 Scale")
+    name = (scale.get("metadata") or {}).get("name") or write.name
+    if name != write.name:
+        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({write.name})")
+    replicas = (scale.get("spec") or {}).get("replicas", 0)
+    if not isinstance(replicas, int) or isinstance(replicas, bool):
+        raise errors.bad_request('Scale in version "v1" cannot be handled as a Scale: spec.replicas is not a number')
+    failures = validation.scale(scale)
+    if failures:
+        raise errors.invalid(GROUP, KIND, write.name, failures)
+
+
+def _shown(obj: Object) -> Answer:
+    return Answer(200, orjson.dumps(strategy.get_scale(obj)), is_object=False)

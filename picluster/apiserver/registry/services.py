@@ -1,0 +1,229 @@
+"""Addresses and node ports of Services: handed out once each, however many creates run at the same time.
+
+What a Service will hold is taken before it is written, in one step of the event loop, and given back if the write
+fails. The books are rebuilt from the live Services at every start. Allocation is by Kubernetes' rules: the first part
+of the range is left for addresses that people choose, the rest is drawn at random.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import chain
+
+import orjson
+
+from picluster.api import errors
+from picluster.api.types import Object
+from picluster.apiserver.cache.index import Entry
+
+NODE_PORTS = range(30000, 32768)
+NODE_PORT_TYPES = ("NodePort", "LoadBalancer")
+DRAWS_MAX = 64
+HEADLESS = "None"
+
+
+@dataclass(slots=True)
+class Holding:
+    """What one Service holds."""
+
+    addresses: set[int] = field(default_factory=set)
+    ports: set[tuple[int, str]] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Reservation:
+    """What a write takes and what it gives up; exactly one of ``keep`` and ``cancel`` ends it."""
+
+    allocator: ServiceAllocator
+    taken: Holding
+    given_up: Holding
+
+    def keep(self) -> None:
+        self.allocator.release(self.given_up)
+
+    def cancel(self) -> None:
+        self.allocator.release(self.taken)
+
+
+class ServiceAllocator:
+    def __init__(self, cidr: str, rng: random.Random) -> None:
+        self._network = ipaddress.ip_network(cidr)
+        self._family = f"IPv{self._network.version}"
+        self._base: int = int(self._network.network_address)
+        self._size: int = self._network.num_addresses
+        self._rng = rng
+        self._addresses: set[int] = set()
+        self._ports: set[tuple[int, str]] = set()
+
+    @property
+    def first(self) -> str:
+        """The address of the ``kubernetes`` Service."""
+        return str(self._network.network_address + 1)
+
+    def load(self, services: Iterable[Entry]) -> None:
+        """Take over what live Services hold."""
+        for entry in services:
+            held = self.holding(orjson.loads(entry.wire))
+            self._addresses |= held.addresses
+            self._ports |= held.ports
+
+    def holding(self, service: Object) -> Holding:
+        """What a stored Service holds; nothing for what is outside the range."""
+        held, spec = Holding(), service.get("spec") or {}
+        if spec.get("type") == "ExternalName":
+            return held
+        for address in spec.get("clusterIPs") or ():
+            if address != HEADLESS and ipaddress.ip_address(address) in self._network:
+                held.addresses.add(int(ipaddress.ip_address(address)))
+        held.ports.update(_node_ports(spec))
+        return held
+
+    def release(self, held: Holding) -> None:
+        self._addresses -= held.addresses
+        self._ports -= held.ports
+
+    def reserve(self, service: Object, old: Object | None) -> Reservation:
+        """Complete the addresses and ports of ``service``, in place; raises ``ApiError`` 422 if one is taken."""
+        before = self.holding(old) if old is not None else Holding()
+        taken = Holding()
+        try:
+            self._reserve_addresses(service, before, taken)
+            self._reserve_ports(service, before, taken)
+        except errors.ApiError:
+            self.release(taken)
+            raise
+        after = self.holding(service)
+        given_up = Holding(before.addresses - after.addresses, before.ports - after.ports)
+        return Reservation(self, taken, given_up)
+
+    def _reserve_addresses(self, service: Object, before: Holding, taken: Holding) -> None:
+        spec = service["spec"]
+        if spec.get("type") == "ExternalName":
+            for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+                spec.pop(name, None)
+            return
+        spec.setdefault("ipFamilies", [self._family])
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
+        wanted = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or ()), "")
+        if wanted == HEADLESS:
+            spec["clusterIP"], spec["clusterIPs"] = HEADLESS, [HEADLESS]
+            return
+        number = self._chosen(service, wanted, before) if wanted else self._draw(service)
+        if number not in before.addresses:
+            self._addresses.add(number)
+            taken.addresses.add(number)
+        spec["clusterIP"] = str(ipaddress.ip_address(number))
+        spec["clusterIPs"] = [spec["clusterIP"]]
+
+    def _chosen(self, service: Object, wanted: str, before: Holding) -> int:
+        address = ipaddress.ip_address(wanted)
+        why = ""
+        if address not in self._network or not 0 < int(address) - self._base < self._size - 1:
+            why = f"the provided IP ({wanted}) is not in the valid range. The range of valid IPs is {self._network}"
+        elif int(address) in self._addresses and int(address) not in before.addresses:
+            why = "provided IP is already allocated"
+        if why:
+            detail = f"failed to allocate IP {wanted}: {why}"
+            raise _invalid(service, errors.invalid_value("spec.clusterIPs", [wanted], detail))
+        return int(address)
+
+    def _draw(self, service: Object) -> int:
+        """A free address: at random above the part that is left for people, then whatever is free."""
+        static = min(max(16, self._size // 16), 256)
+        if static < self._size - 1:
+            for _ in range(DRAWS_MAX):
+                number = self._base + self._rng.randrange(static, self._size - 1)
+                if number not in self._addresses:
+                    return number
+        for offset in chain(range(static, self._size - 1), range(1, min(static, self._size - 1))):
+            if self._base + offset not in self._addresses:
+                return self._base + offset
+        name = service["metadata"].get("name", "")
+        raise errors.ApiError(
+            500, "InternalError",
+            f'Internal error occurred: failed to allocate a serviceIP for "{name}": range is full',
+        )  # fmt: skip
+
+    def _reserve_ports(self, service: Object, before: Holding, taken: Holding) -> None:
+        spec = service["spec"]
+        for index, port in enumerate(spec.get("ports") or ()):
+            if not _wants_node_ports(spec):
+                continue
+            protocol = port.get("protocol", "TCP")
+            number = port.get("nodePort") or self._draw_port(service, protocol, spec)
+            if (number, protocol) not in before.ports | taken.ports:
+                self._check_port(service, index, number, protocol)
+                self._ports.add((number, protocol))
+                taken.ports.add((number, protocol))
+            port["nodePort"] = number
+
+    def _check_port(self, service: Object, index: int, number: int, protocol: str) -> None:
+        why = ""
+        if number not in NODE_PORTS:
+            why = (
+                f"provided port is not in the valid range. The range of valid ports is "
+                f"{NODE_PORTS.start}-{NODE_PORTS.stop - 1}"
+            )
+        elif (number, protocol) in self._ports:
+            why = "provided port is already allocated"
+        if why:
+            raise _invalid(service, errors.invalid_value(f"spec.ports[{index}].nodePort", number, why))
+
+    def _draw_port(self, service: Object, protocol: str, spec: Object) -> int:
+        chosen = {(port.get("nodePort"), port.get("protocol", "TCP")) for port in spec["ports"]}
+        free = [
+            port for port in NODE_PORTS if (port, protocol) not in self._ports and (port, protocol) not in chosen
+        ]  # fmt: skip
+        if not free:
+            name = service["metadata"].get("name", "")
+            raise errors.internal(f'failed to allocate a nodePort for "{name}": range is full')
+        return self._rng.choice(free)
+
+
+def normalize(service: Object, old: Object | None = None) -> None:
+    """Keep ``clusterIP`` and ``clusterIPs`` alike when a client knows only the older one (``normalizeClusterIPs``)."""
+    spec, old_spec = service["spec"], old["spec"] if old is not None else {}
+    address, addresses = spec.get("clusterIP"), spec.get("clusterIPs")
+    if address and (
+        not addresses or (address != old_spec.get("clusterIP") and addresses == old_spec.get("clusterIPs"))
+    ):
+        spec["clusterIPs"] = [address]
+
+
+def inherit(new: Object, old: Object) -> None:
+    """Fill what an update leaves out of what was allocated with what the Service has (``patchAllocatedValues``)."""
+    spec, old_spec = new["spec"], old["spec"]
+    normalize(new, old)
+    if "ExternalName" not in (spec.get("type"), old_spec.get("type")):
+        if not spec.get("clusterIP") and not spec.get("clusterIPs"):
+            spec["clusterIP"], spec["clusterIPs"] = old_spec.get("clusterIP", ""), old_spec.get("clusterIPs", [])
+        for name in ("ipFamilies", "ipFamilyPolicy"):
+            if name in old_spec:
+                spec.setdefault(name, old_spec[name])
+    if not (_wants_node_ports(spec) and _wants_node_ports(old_spec)):
+        return
+    held = {(port.get("protocol"), port.get("port")): port.get("nodePort") for port in old_spec.get("ports") or ()}
+    used = {port.get("nodePort") for port in spec.get("ports") or ()}
+    for port in spec.get("ports") or ():
+        number = held.get((port.get("protocol"), port.get("port")))
+        if not port.get("nodePort") and number and number not in used:
+            port["nodePort"] = number
+
+
+def _wants_node_ports(spec: Object) -> bool:
+    if spec.get("type") == "LoadBalancer":
+        return spec.get("allocateLoadBalancerNodePorts", True) is not False
+    return spec.get("type") == "NodePort"
+
+
+def _node_ports(spec: Object) -> Iterable[tuple[int, str]]:
+    for port in spec.get("ports") or ():
+        if port.get("nodePort") and spec.get("type") in NODE_PORT_TYPES:
+            yield port["nodePort"], port.get("protocol", "TCP")
+
+
+def _invalid(service: Object, failure: errors.FieldError) -> errors.ApiError:
+    return errors.invalid("", "Service", service["metadata"].get("name", ""), [failure])

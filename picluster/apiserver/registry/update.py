@@ -1,0 +1,204 @@
+"""PUT, of an object or its status; and the last steps that every change of a live object takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from picluster.api import defaults, errors, strategy, validation
+from picluster.api.resources import (
+    CORE_EVENTS,
+    ENDPOINTS,
+    EVENTS,
+    LEASES,
+    NAMESPACES,
+    NODES,
+    SERVICES,
+    Resource,
+)
+from picluster.api.types import Object
+from picluster.apiserver.admission.chain import UPDATE
+from picluster.apiserver.answers import Answer
+from picluster.apiserver.cache.index import Entry
+from picluster.apiserver.events import from_core, to_core
+from picluster.apiserver.registry.create import create_read
+from picluster.apiserver.registry.registry import Registry, Write, read_object
+from picluster.apiserver.registry.services import inherit
+from picluster.apiserver.registry.store import WRITE_ATTEMPTS_MAX, decoded
+from picluster.storage.backend import RevisionMismatch, StorageError
+
+CREATED_BY_UPDATE = frozenset({LEASES, ENDPOINTS, CORE_EVENTS, EVENTS})
+"""Kinds that a PUT creates when they are not there (``AllowCreateOnUpdate``)."""
+CONDITIONAL_ONLY = frozenset({LEASES})
+"""Kinds that cannot be updated without a resourceVersion (``AllowUnconditionalUpdate``)."""
+NODE_LEASES = "kube-node-lease"
+
+Decode = Callable[[], Any]
+Change = Callable[[Object], Object]
+
+
+async def update(registry: Registry, write: Write, decode: Decode, body: bytes | None) -> Answer:
+    """Replace an object by what ``decode`` gives (a new value at each call); raises ``ApiError``."""
+    obj = decode()
+    read_object(write, write.resource, obj, body)
+    _check_identity(write, obj)
+    if registry.store.cache.get(write.resource, write.namespace, write.name) is None:
+        return await _create_instead(registry, write, obj)
+    unused: list[Object] = [obj]
+
+    def change(old: Object) -> Object:
+        new = unused.pop() if unused else _reread(write, decode)
+        defaults.apply(write.resource, new)
+        return new
+
+    return Answer(200, await change_object(registry, write, change))
+
+
+async def change_object(registry: Registry, write: Write, change: Change) -> bytes:
+    """Apply ``change`` to the live object until nobody was faster, and return the wire bytes.
+
+    ``change`` gets the live object, which it must leave as it is, and returns a whole new one, defaults applied. If
+    that carries a resourceVersion, it must be the live one: 409 otherwise.
+    """
+    for _ in range(WRITE_ATTEMPTS_MAX):
+        entry = registry.store.get(write.resource, write.namespace, write.name)
+        old = old_object(write.resource, entry)
+        new = change(old)
+        check_version(write, new, old)
+        try:
+            return await finish(registry, write, entry, old, new)
+        except RevisionMismatch as mismatch:
+            lost = mismatch
+    raise errors.conflict(write.resource.group, write.resource.plural, write.name) from lost
+
+
+def old_object(resource: Resource, entry: Entry) -> Object:
+    """The live object in the version that ``resource`` is."""
+    return from_core(decoded(entry)) if resource is EVENTS else decoded(entry)
+
+
+async def finish(registry: Registry, write: Write, entry: Entry, old: Object, new: Object) -> bytes:
+    """Strategy, admission, validation, and the write; raises ``RevisionMismatch`` when ``entry`` is not live any more.
+
+    An object on its way out that has lost its last finalizer is deleted here.
+    """
+    resource, subresource = write.resource, write.subresource or None
+    strategy.prepare_update(resource, new, old, subresource)
+    if resource is SERVICES and not subresource:
+        inherit(new, old)
+    await registry.admission.admit(write.attributes(UPDATE, new, old))
+    failures = _failures(resource, subresource, new, old)
+    if failures:
+        raise errors.invalid(resource.group, resource.kind, write.name, failures)
+    if released(resource, new, old):
+        return await _delete_released(registry, write, entry, new)
+    if resource is SERVICES and not subresource:
+        return await _replace_service(registry, write, entry, old, new)
+    stored = to_core(new) if resource is EVENTS else new
+    durable = not _heartbeat(write, old, new)
+    return await registry.store.replace(resource, entry, stored, dry_run=write.dry_run, durable=durable)
+
+
+def _failures(resource: Resource, subresource: str | None, new: Object, old: Object) -> list[errors.FieldError]:
+    if subresource == "status":
+        return validation.status(resource, new, old)
+    if subresource == "finalize":
+        return validation.finalize(new, old)
+    return validation.update(resource, new, old)
+
+
+def released(resource: Resource, new: Object, old: Object) -> bool:
+    """Whether an update lets a deletion that has waited go through (``ShouldDeleteDuringUpdate``)."""
+    metadata, old_metadata = new["metadata"], old["metadata"]
+    if metadata.get("finalizers") or not old_metadata.get("deletionTimestamp"):
+        return False
+    if resource is NAMESPACES and (new.get("spec") or {}).get("finalizers"):
+        return False
+    return not old_metadata.get("deletionGracePeriodSeconds")
+
+
+def check_version(write: Write, new: Object, old: Object) -> None:
+    """Raise ``ApiError`` 409 if ``new`` was made from another state, or of another object, than ``old``."""
+    resource, metadata = write.resource, new["metadata"]
+    uid = metadata.get("uid")
+    if uid and uid != old["metadata"].get("uid"):
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata'].get('uid')}"
+        raise errors.conflict(resource.group, resource.plural, write.name, why)
+    version = metadata.get("resourceVersion")
+    if version and version != "0" and version != old["metadata"]["resourceVersion"]:
+        raise errors.conflict(resource.group, resource.plural, write.name)
+    if not version and resource in CONDITIONAL_ONLY:
+        failure = errors.invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
+        raise errors.invalid(resource.group, resource.kind, write.name, [failure])
+
+
+async def _replace_service(registry: Registry, write: Write, entry: Entry, old: Object, new: Object) -> bytes:
+    reservation = registry.services.reserve(new, old)
+    try:
+        wire = await registry.store.replace(write.resource, entry, new, dry_run=write.dry_run)
+    except (RevisionMismatch, StorageError):
+        reservation.cancel()
+        raise
+    if write.dry_run:
+        reservation.cancel()
+    else:
+        reservation.keep()
+    return wire
+
+
+async def _delete_released(registry: Registry, write: Write, entry: Entry, new: Object) -> bytes:
+    wire = await registry.store.replace(write.resource, entry, new, dry_run=True)
+    await registry.store.delete(write.resource, entry, dry_run=write.dry_run)
+    if write.resource is SERVICES and not write.dry_run:
+        registry.services.release(registry.services.holding(new))
+    return wire
+
+
+async def _create_instead(registry: Registry, write: Write, obj: Object) -> Answer:
+    resource, metadata = write.resource, obj["metadata"]
+    if resource not in CREATED_BY_UPDATE or write.subresource:
+        raise errors.not_found(resource.group, resource.plural, write.name)
+    if metadata.get("uid"):
+        why = f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: "
+        raise errors.conflict(resource.group, resource.plural, write.name, why)
+    if metadata.get("resourceVersion", "0") not in ("", "0"):
+        raise errors.conflict(resource.group, resource.plural, write.name)
+    return await create_read(registry, write, obj)
+
+
+def _check_identity(write: Write, obj: Object) -> None:
+    metadata = obj.setdefault("metadata", {})
+    name = metadata.setdefault("name", write.name)
+    if name != write.name:
+        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({write.name})")
+    if write.resource.namespaced and metadata.setdefault("namespace", write.namespace) != write.namespace:
+        raise errors.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+
+
+def _reread(write: Write, decode: Decode) -> Object:
+    """Another copy of a body that has passed once already."""
+    obj: Object = decode()
+    quiet = Write(write.user, write.resource, write.namespace, write.name, field_validation="Ignore")
+    read_object(quiet, write.resource, obj, None)
+    _check_identity(write, obj)
+    return obj
+
+
+def _heartbeat(write: Write, old: Object, new: Object) -> bool:
+    """Whether losing this write in a crash loses nothing: a node's lease, or a node's status with only newer times."""
+    if write.resource is LEASES:
+        return write.namespace == NODE_LEASES
+    if write.resource is not NODES or write.subresource != "status":
+        return False
+    return new["metadata"] == old["metadata"] and _without_beats(new) == _without_beats(old)
+
+
+def _without_beats(node: Object) -> Object:
+    status = dict(node.get("status") or {})
+    status["conditions"] = [
+        {field: value for field, value in condition.items() if field != "lastHeartbeatTime"}
+        for condition in status.get("conditions") or ()
+    ]
+    return {"spec": node.get("spec"), "status": status}

@@ -1,0 +1,144 @@
+"""What a request asks for, read from its method and URL (the API conventions' resource paths)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote
+
+from picluster.api import errors
+from picluster.api.resources import BY_PLURAL, NAMESPACES, Resource
+
+VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}
+NAMESPACE_SUBRESOURCES = frozenset(NAMESPACES.subresources)
+TRUE = frozenset({"", "1", "true", "True", "TRUE", "t", "T"})
+FALSE = frozenset({"0", "false", "False", "FALSE", "f", "F"})
+
+Query = dict[str, str]
+
+
+class Target(NamedTuple):
+    """A resource path; ``resource`` is ``None`` for every other path (``/version``, discovery, …).
+
+    ``tail`` is what follows the subresource; only proxies have it.
+    """
+
+    resource: Resource | None
+    namespace: str
+    name: str
+    subresource: str
+    tail: str = ""
+
+
+class RequestInfo(NamedTuple):
+    """``verb`` is the authorizer's: ``get list watch create update patch delete deletecollection``."""
+
+    verb: str
+    path: str
+    target: Target
+    query: Query
+
+
+def request_info(method: str, raw_path: str) -> RequestInfo:
+    """Read a request line; raises ``ApiError`` 404 for a resource that is not served, 405 for an unknown method."""
+    raw_path, _, raw_query = raw_path.partition("?")
+    path = unquote(raw_path) if "%" in raw_path else raw_path
+    query = dict(reversed(parse_qsl(raw_query, keep_blank_values=True))) if raw_query else {}
+    target = _target(path)
+    verb = VERBS.get(method, "")
+    if target.resource is not None:
+        verb = _resource_verb(verb, target, query)
+    return RequestInfo(verb or method.lower(), path, target, query)
+
+
+def flag(query: Query, name: str) -> bool:
+    """A boolean parameter: present and empty is true, as Go's conversion has it."""
+    value = query.get(name)
+    if value is None or value in FALSE:
+        return False
+    if value in TRUE:
+        return True
+    raise errors.bad_request(f'strconv.ParseBool: parsing "{value}": invalid syntax')
+
+
+def number(query: Query, name: str) -> int | None:
+    """An integer parameter; ``None`` when it is absent or empty."""
+    value = query.get(name, "")
+    if not value:
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{value}": invalid syntax') from None
+
+
+@lru_cache(maxsize=4096)
+def _target(path: str) -> Target:
+    parts = [part for part in path.split("/") if part]
+    match parts:
+        case ["api", version, *rest] if rest:
+            return _within("", version, rest)
+        case ["apis", group, version, *rest] if rest:
+            return _within(group, version, rest)
+    return Target(None, "", "", "")
+
+
+def _within(group: str, version: str, parts: list[str]) -> Target:
+    namespace = ""
+    if parts[0] == "namespaces" and len(parts) > 2 and parts[2] not in NAMESPACE_SUBRESOURCES:
+        namespace, parts = parts[1], parts[2:]
+    resource = BY_PLURAL.get((group, version, parts[0]))
+    if resource is None or (namespace and not resource.namespaced):
+        raise errors.path_not_found()
+    name, subresource = (*parts[1:3], "", "")[:2]
+    if subresource and subresource not in resource.subresources:
+        raise errors.path_not_found()
+    if name and resource.namespaced and not namespace:
+        raise errors.path_not_found()
+    return Target(resource, namespace, name, subresource, "/".join(parts[3:]))
+
+
+def _resource_verb(verb: str, target: Target, query: Query) -> str:
+    if verb == "get" and not target.name:
+        return "watch" if flag(query, "watch") else "list"
+    if verb == "delete" and not target.name:
+        return "deletecollection"
+    return verb
+
+
+def validate_list_options(query: Query, *, watching: bool) -> None:
+    """The combinations of ListOptions that make no sense (apimachinery's ``ValidateListOptions``); 422."""
+    found = list(_watch_failures(query) if watching else _list_failures(query))
+    if found:
+        raise errors.invalid("meta.k8s.io", "ListOptions", "", found)
+
+
+def _list_failures(query: Query) -> Iterable[errors.FieldError]:
+    match, version = query.get("resourceVersionMatch", ""), query.get("resourceVersion", "")
+    if match:
+        field = "resourceVersionMatch"
+        if not version:
+            yield errors.forbidden_field(field, f"{field} is forbidden unless resourceVersion is provided")
+        if query.get("continue"):
+            yield errors.forbidden_field(field, f"{field} is forbidden when continue is provided")
+        if match not in ("Exact", "NotOlderThan"):
+            yield errors.not_supported(field, match, ("Exact", "NotOlderThan", ""))
+        if match == "Exact" and version == "0":
+            yield errors.forbidden_field(field, f'{field} "Exact" is forbidden for resourceVersion "0"')
+    if "sendInitialEvents" in query:
+        yield errors.forbidden_field("sendInitialEvents", "sendInitialEvents is forbidden for list")
+
+
+def _watch_failures(query: Query) -> Iterable[errors.FieldError]:
+    field, match = "resourceVersionMatch", query.get("resourceVersionMatch", "")
+    initial = "sendInitialEvents" in query
+    if initial and match != "NotOlderThan":
+        yield errors.forbidden_field(field, f"sendInitialEvents requires setting {field} to NotOlderThan")
+    if match:
+        if not initial:
+            yield errors.forbidden_field(field, f"{field} is forbidden for watch unless sendInitialEvents is provided")
+        if match != "NotOlderThan":
+            yield errors.not_supported(field, match, ("NotOlderThan",))
+        if query.get("continue"):
+            yield errors.forbidden_field(field, f"{field} is forbidden when continue is provided")

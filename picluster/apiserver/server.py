@@ -1,0 +1,180 @@
+"""The API server as a whole: composed of its configuration and a store, started, ready, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from picluster.api.resources import SERVICES
+from picluster.apiserver import connects, wellknown
+from picluster.apiserver.admission.chain import Chain
+from picluster.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
+from picluster.apiserver.admission.namespacelifecycle import NamespaceLifecycle
+from picluster.apiserver.admission.noderestriction import NodeRestriction
+from picluster.apiserver.admission.priority import Priority
+from picluster.apiserver.admission.serviceaccount import ServiceAccount
+from picluster.apiserver.authz import BootstrapRoles, Masters, PublicInfo
+from picluster.apiserver.bootstrap import Advertised, bootstrap
+from picluster.apiserver.cache.watchcache import WatchCache
+from picluster.apiserver.connection import HttpServer
+from picluster.apiserver.health import health_handler, metrics_handler
+from picluster.apiserver.http import Features, Handler
+from picluster.apiserver.metrics import Metrics
+from picluster.apiserver.nodeauthz import NodeAuthorizer
+from picluster.apiserver.proxy import AgentProxy
+from picluster.apiserver.registry.registry import Registry
+from picluster.apiserver.registry.services import ServiceAllocator
+from picluster.apiserver.registry.store import Store
+from picluster.apiserver.upkeep import Upkeep
+from picluster.storage.backend import Backend
+from picluster.util.clock import SYSTEM_CLOCK, Clock
+from picluster.util.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 1024
+STOP_GRACE_S = 5.0
+COMPACTION_INTERVAL_S = 60.0
+HISTORY_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServerConfig:
+    """``port`` 0 takes any free one; ``advertise`` is the address that the ``kubernetes`` Service leads to.
+
+    ``client_ca`` signs the certificates of clients and agents. Logs and exec are served when there is a client
+    certificate to show to agents (``agent_client_cert``, ``agent_client_key``). ``disabled_admission`` names plugins as
+    kube-apiserver's ``--disable-admission-plugins`` does.
+    """
+
+    cert: Path
+    key: Path
+    client_ca: Path
+    bind: str = "127.0.0.1"
+    port: int = 6443
+    advertise: str = "127.0.0.1"
+    service_cidr: str = "10.43.0.0/16"
+    compaction_interval_s: float = COMPACTION_INTERVAL_S
+    history_s: float = HISTORY_S
+    disabled_admission: frozenset[str] = frozenset()
+    agent_client_cert: Path | None = None
+    agent_client_key: Path | None = None
+
+
+class ApiServer:
+    """``await start()`` returns when it serves; ``port`` is then the port it listens on."""
+
+    def __init__(
+        self,
+        config: ApiServerConfig,
+        backend: Backend,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.config = config
+        self.features = Features()
+        self.cache = WatchCache()
+        self.port = config.port
+        self._backend = backend
+        self._clock = clock
+        self._metrics = Metrics(self.cache)
+        self._services = ServiceAllocator(config.service_cidr, rng or random.SystemRandom())
+        self.registry = Registry(Store(backend, self.cache, self._metrics), self._admission(), self._services, clock)
+        self._tasks = Tasks("apiserver")
+        self._ready = False
+        self._http: HttpServer | None = None
+        self._listener: asyncio.Server | None = None
+        self._proxy: AgentProxy | None = None
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.config.bind}]" if ":" in self.config.bind else self.config.bind
+        return f"https://{host}:{self.port}"
+
+    async def start(self) -> None:
+        """Load the store, make what every cluster has, and serve.
+
+        Raises ``StorageError``, ``OSError`` (a port in use) or ``ssl.SSLError``; nothing is left running then.
+        """
+        try:
+            self.cache.load(await self._backend.start(self.cache.apply))
+            self._services.load(self.cache.collection(SERVICES).entries.values())
+            await self._listen()
+            await bootstrap(self.registry, Advertised(self._services.first, self.config.advertise, self.port))
+        except BaseException:
+            await self.stop()
+            raise
+        upkeep = Upkeep(
+            self._backend, self.cache, self._clock, self.config.compaction_interval_s, self.config.history_s
+        )
+        self._tasks.spawn(upkeep.compact(), "compaction")
+        self._tasks.spawn(upkeep.send_bookmarks(), "bookmarks")
+        self._ready = True
+        log.info("serving on %s", self.url)
+
+    async def stop(self) -> None:
+        """Take no more requests, end the watches, finish what is under way, and close the store; safe to call twice."""
+        self._ready = False
+        if self._listener is not None:
+            self._listener.close()
+        self.cache.end_watches()
+        await self._tasks.close()
+        if self._http is not None:
+            self._http.pre_shutdown()
+            await self._http.shutdown(STOP_GRACE_S)
+            self._http = None
+        if self._listener is not None:
+            await self._listener.wait_closed()
+            self._listener = None
+        if self._proxy is not None:
+            await self._proxy.close()
+            self._proxy = None
+        await self._backend.close()
+
+    async def _listen(self) -> None:
+        paths = self.features.paths
+        checks = {"ping": lambda: True, "store": lambda: self._http is not None}
+        for name in ("livez", "healthz", "readyz"):
+            more = {"bootstrap": lambda: self._ready} if name != "livez" else {}
+            handler = health_handler(name, {**checks, **more})
+            paths[f"/{name}"] = paths[f"/{name}/*"] = handler
+        paths.update(wellknown.paths(lambda: f"{self.config.advertise}:{self.port}"))
+        paths["/metrics"] = metrics_handler(self._metrics)
+        self._connect_agents()
+        authorizers = (Masters(), PublicInfo(), BootstrapRoles(), NodeAuthorizer(self.cache))
+        self._http = HttpServer(Handler(self.registry, self.cache, authorizers, self._metrics, self.features))
+        self._listener = await asyncio.get_running_loop().create_server(
+            self._http, self.config.bind, self.config.port, ssl=tls_context(self.config), backlog=BACKLOG
+        )
+        self.port = self._listener.sockets[0].getsockname()[1]
+
+    def _connect_agents(self) -> None:
+        cert, key = self.config.agent_client_cert, self.config.agent_client_key
+        if cert is not None and key is not None:
+            self._proxy = AgentProxy(connects.agent_context(cert, key, self.config.client_ca))
+            self.features.connects.update(connects.handlers(self.registry, self._proxy))
+
+    def _admission(self) -> Chain:
+        plugins = (
+            NamespaceLifecycle(self.cache),
+            ServiceAccount(self.cache, self._clock),
+            NodeRestriction(self.cache),
+            Priority(),
+            DefaultTolerationSeconds(),
+        )
+        return Chain(plugins, self.config.disabled_admission)
+
+
+def tls_context(config: ApiServerConfig) -> ssl.SSLContext:
+    """TLS 1.2 or newer; a client may show a certificate of ``client_ca``, and is anonymous without one."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(config.cert, config.key)
+    context.load_verify_locations(config.client_ca)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context

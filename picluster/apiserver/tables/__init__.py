@@ -1,0 +1,60 @@
+"""What ``kubectl get`` shows: ``meta.k8s.io/v1`` Tables, one file per kind with its columns and its row. PURE.
+
+Columns, cells and their wording are those of Kubernetes' own printers, because people and scripts read them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from functools import cache
+
+from picluster.api.resources import Resource
+from picluster.api.types import Object
+from picluster.apiserver.tables.columns import GENERIC, Printer
+
+INCLUDE_OBJECT = ("None", "Metadata", "Object")
+
+
+@cache
+def printer(resource: Resource) -> Printer:
+    """The printer of a kind; kinds without a file of their own show name and age."""
+    name = f"picluster.apiserver.tables.{resource.singular}"
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        return GENERIC
+    found = module.PRINTER
+    assert isinstance(found, Printer)
+    return found
+
+
+def render(
+    resource: Resource, objects: Iterable[Object], metadata: Object, now_s: float, include: str = "Metadata"
+) -> Object:
+    """The Table of ``objects``; ``metadata`` is the list's, ``include`` one of ``INCLUDE_OBJECT``."""
+    shown = printer(resource)
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": metadata,
+        "columnDefinitions": [column.definition() for column in shown.columns],
+        "rows": [_row(shown, obj, now_s, include) for obj in objects],
+    }
+
+
+def _row(shown: Printer, obj: Object, now_s: float, include: str) -> Object:
+    row: Object = {"cells": shown.row(obj, now_s)}
+    if shown.conditions is not None and (conditions := shown.conditions(obj)):
+        row["conditions"] = conditions
+    if include == "Object":
+        row["object"] = obj
+    elif include == "Metadata":
+        row["object"] = {
+            "kind": "PartialObjectMetadata",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": obj["metadata"],
+        }
+    return row

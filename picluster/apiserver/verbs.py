@@ -1,0 +1,207 @@
+"""One resource request: its verb, its parameters and its body, given to the registry; and the answer, represented."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from picluster.api import errors, patch
+from picluster.api.resources import BINDING, DELETE_OPTIONS, EVENTS, EVICTION, SCALE, Resource
+from picluster.apiserver import listing, negotiate, tables
+from picluster.apiserver.answers import Answer, respond
+from picluster.apiserver.authn import User
+from picluster.apiserver.cache.watchcache import WatchCache
+from picluster.apiserver.events import wire_from_core
+from picluster.apiserver.registry import binding, create, delete, eviction, scale, update
+from picluster.apiserver.registry import patch as patching
+from picluster.apiserver.registry.options import DeleteOptions, delete_options, dry_run
+from picluster.apiserver.registry.registry import Registry, Write
+from picluster.apiserver.representation import Converted, MetadataOnly, Plain, Representation, Table
+from picluster.apiserver.requestinfo import RequestInfo
+from picluster.apiserver.watching import serve_watch
+
+VALIDATIONS = ("Ignore", "Warn", "Strict")
+
+
+@dataclass(slots=True)
+class Call:
+    request: web.BaseRequest
+    info: RequestInfo
+    resource: Resource
+    user: User
+    registry: Registry
+    cache: WatchCache
+
+    def write(self) -> Write:
+        """What the query says of a write; raises ``ApiError`` for values that are not offered."""
+        query, target = self.info.query, self.info.target
+        validation = query.get("fieldValidation") or "Warn"
+        if validation not in VALIDATIONS:
+            failure = errors.not_supported("fieldValidation", validation, ("", *VALIDATIONS))
+            raise errors.invalid("meta.k8s.io", "CreateOptions", "", [failure])
+        return Write(
+            self.user, self.resource, target.namespace, target.name, target.subresource,
+            dry_run="dryRun" in query and dry_run(query["dryRun"]), field_validation=validation,
+        )  # fmt: skip
+
+    async def decoded(self, expected: Resource) -> tuple[Any, bytes]:
+        """The body, decoded and as it came; raises ``ApiError``."""
+        body = await self.request.read()
+        return negotiate.decode_body(self.request.headers.get("Content-Type", ""), body, expected), body
+
+    def wanted(self, *, streaming: bool = False) -> negotiate.Wanted:
+        return negotiate.accepted(self.request.headers.get("Accept", ""), streaming=streaming)
+
+    def representation(self, wanted: negotiate.Wanted) -> Representation:
+        if wanted.transform == "PartialObjectMetadata":
+            return MetadataOnly()
+        convert = wire_from_core if self.resource is EVENTS else None
+        if wanted.transform == "Table":
+            include = self.info.query.get("includeObject") or "Metadata"
+            if include not in tables.INCLUDE_OBJECT:
+                raise errors.bad_request(f'unrecognized includeObject value: "{include}"')
+            return Table(self.resource, include, convert, self.registry.clock)
+        return Converted(self.resource, convert) if convert is not None else Plain(self.resource)
+
+
+async def serve(call: Call) -> web.StreamResponse:
+    """Serve a request that is authorized; raises ``ApiError``."""
+    handler = HANDLERS.get((call.info.verb, call.info.target.subresource))
+    if handler is None and call.info.target.subresource in ("status", "finalize"):
+        handler = HANDLERS.get((call.info.verb, "*"))
+    if handler is None or (not call.info.target.name and call.info.verb in ("update", "patch")):
+        raise errors.method_not_supported(call.resource.group, call.resource.plural, call.info.verb)
+    return await handler(call)
+
+
+async def _get(call: Call) -> web.StreamResponse:
+    target, wanted = call.info.target, call.wanted()
+    entry = call.registry.store.get(call.resource, target.namespace, target.name)
+    body = call.representation(wanted).one(entry.wire)
+    return await respond(call.request, 200, body, wanted.media_type)
+
+
+async def _list(call: Call) -> web.StreamResponse:
+    wanted = call.wanted()
+    page = await listing.list_page(call.cache, call.resource, call.info.target.namespace, call.info.query)
+    body = call.representation(wanted).many([entry.wire for entry in page.entries], page.metadata)
+    return await respond(call.request, 200, body, wanted.media_type)
+
+
+async def _watch(call: Call) -> web.StreamResponse:
+    representation = call.representation(call.wanted(streaming=True))
+    return await serve_watch(
+        call.cache, call.request, call.resource, call.info.target.namespace, call.info.query, representation
+    )
+
+
+async def _create(call: Call) -> web.StreamResponse:
+    if call.info.target.name:
+        raise errors.method_not_supported(call.resource.group, call.resource.plural, "create")
+    write, (obj, body) = call.write(), await call.decoded(call.resource)
+    return await _answer(call, write, await create.create(call.registry, write, obj, _json(call, body)))
+
+
+async def _update(call: Call) -> web.StreamResponse:
+    write, body = call.write(), await call.request.read()
+    content_type = call.request.headers.get("Content-Type", "")
+    answer = await update.update(
+        call.registry,
+        write,
+        lambda: negotiate.decode_body(content_type, body, call.resource),
+        _json(call, body),
+    )
+    return await _answer(call, write, answer)
+
+
+async def _patch(call: Call) -> web.StreamResponse:
+    write, (content_type, document) = call.write(), await _patch_document(call)
+    return await _answer(call, write, await patching.patch(call.registry, write, content_type, document))
+
+
+async def _delete(call: Call) -> web.StreamResponse:
+    write, options = call.write(), await _delete_options(call)
+    return await _answer(call, write, await delete.delete(call.registry, write, options))
+
+
+async def _delete_collection(call: Call) -> web.StreamResponse:
+    write, options, query = call.write(), await _delete_options(call), call.info.query
+    wires = await delete.delete_collection(
+        call.registry, write, options, query.get("labelSelector", ""), query.get("fieldSelector", "")
+    )
+    wanted = call.wanted()
+    body = call.representation(wanted).many(wires, {"resourceVersion": str(call.cache.revision)})
+    return await respond(call.request, 200, body, wanted.media_type)
+
+
+async def _bind(call: Call) -> web.StreamResponse:
+    write, (body, _) = call.write(), await call.decoded(BINDING)
+    return await _answer(call, write, await binding.bind(call.registry, write, body))
+
+
+async def _evict(call: Call) -> web.StreamResponse:
+    write, (body, _) = call.write(), await call.decoded(EVICTION)
+    return await _answer(call, write, await eviction.evict(call.registry, write, body))
+
+
+async def _get_scale(call: Call) -> web.StreamResponse:
+    write = call.write()
+    return await _answer(call, write, scale.get_scale(call.registry, write))
+
+
+async def _update_scale(call: Call) -> web.StreamResponse:
+    write, (body, _) = call.write(), await call.decoded(SCALE)
+    return await _answer(call, write, await scale.update_scale(call.registry, write, body))
+
+
+async def _patch_scale(call: Call) -> web.StreamResponse:
+    write, (content_type, document) = call.write(), await _patch_document(call)
+    return await _answer(call, write, await scale.patch_scale(call.registry, write, content_type, document))
+
+
+async def _answer(call: Call, write: Write, answer: Answer) -> web.StreamResponse:
+    wanted = call.wanted()
+    body = call.representation(wanted).one(answer.body) if answer.is_object else answer.body
+    return await respond(call.request, answer.code, body, wanted.media_type, write.warnings)
+
+
+async def _patch_document(call: Call) -> tuple[str, Any]:
+    content_type = call.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if content_type not in patch.CONTENT_TYPES:
+        raise errors.unsupported_media_type(patch.CONTENT_TYPES)
+    return content_type, negotiate.decode_json(await call.request.read())
+
+
+async def _delete_options(call: Call) -> DeleteOptions:
+    body = await call.request.read()
+    content_type = call.request.headers.get("Content-Type", "")
+    return delete_options(call.info.query, negotiate.decode_body(content_type, body, DELETE_OPTIONS) if body else None)
+
+
+def _json(call: Call, body: bytes) -> bytes | None:
+    """The body, if it is JSON, for a look at doubled fields."""
+    return body if negotiate.is_json(call.request.headers.get("Content-Type", "")) else None
+
+
+HANDLERS: dict[tuple[str, str], Callable[[Call], Awaitable[web.StreamResponse]]] = {
+    ("get", ""): _get,
+    ("list", ""): _list,
+    ("watch", ""): _watch,
+    ("create", ""): _create,
+    ("update", ""): _update,
+    ("patch", ""): _patch,
+    ("delete", ""): _delete,
+    ("deletecollection", ""): _delete_collection,
+    ("get", "*"): _get,
+    ("update", "*"): _update,
+    ("patch", "*"): _patch,
+    ("create", "binding"): _bind,
+    ("create", "eviction"): _evict,
+    ("get", "scale"): _get_scale,
+    ("update", "scale"): _update_scale,
+    ("patch", "scale"): _patch_scale,
+}
+"""By verb and subresource; ``*`` stands for the subresources that show the whole object: ``status``, ``finalize``."""

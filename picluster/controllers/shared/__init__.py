@@ -1,0 +1,1 @@
+"""What several controllers need: judging pods, adopting and releasing dependents, waiting for a cache to catch up."""

@@ -1,0 +1,30 @@
+"""The file by which a client finds the API server and proves who it is (kubectl's ``Config``, version v1)."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def render(server: str, user: str, ca: Path, certificate: Path, key: Path, *, embed: bool) -> bytes:
+    """A kubeconfig for ``server``; ``embed`` puts the files' content in, otherwise their absolute paths."""
+    cluster: dict[str, Any] = {"server": server, **_reference("certificate-authority", ca, embed)}
+    identity = {**_reference("client-certificate", certificate, embed), **_reference("client-key", key, embed)}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "picluster", "cluster": cluster}],
+        "users": [{"name": user, "user": identity}],
+        "contexts": [{"name": "picluster", "context": {"cluster": "picluster", "user": user}}],
+        "current-context": "picluster",
+    }
+    return yaml.safe_dump(config, sort_keys=False, width=1_000_000).encode()
+
+
+def _reference(field: str, path: Path, embed: bool) -> dict[str, str]:
+    if embed:
+        return {f"{field}-data": base64.b64encode(path.read_bytes()).decode()}
+    return {field: str(path.absolute())}

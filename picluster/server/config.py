@@ -1,0 +1,173 @@
+"""``server.yaml``: read, checked, and refused in one sentence that names the key, the value and the cure."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from picluster.api.profiles import PROFILES
+
+ROLES = ("apiserver", "scheduler", "controllers")
+KUBECONFIGS = ("scheduler", "controllers")
+PORT_MAX = 65535
+NOBODY = "192.0.2.1"
+
+
+class ServerError(Exception):
+    """What keeps a server from starting; the message names the cause and the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """The configuration of the control plane's roles; the fields are the keys of ``server.yaml``."""
+
+    data_dir: Path = Path("/var/lib/picluster")
+    pki_dir: Path = Path("/etc/picluster/pki")
+    bind: str = "0.0.0.0"  # noqa: S104  # clients authenticate with certificates
+    port: int = 6443
+    advertise: str = field(default_factory=lambda: own_address())
+    service_cidr: str = "10.43.0.0/16"
+    cluster_cidr: str = "10.42.0.0/16"
+    profile: str = "rack"
+    outlets: Path | None = None
+    ssh_config: Path | None = None
+    kubeconfigs: Mapping[str, Path] = field(
+        default_factory=lambda: {name: Path(f"/etc/picluster/{name}.kubeconfig") for name in KUBECONFIGS}
+    )
+
+    @property
+    def url(self) -> str:
+        """Where clients on this machine reach the API server."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.bind, self.bind)  # noqa: S104
+        return f"https://[{host}]:{self.port}" if ":" in host and "[" not in host else f"https://{host}:{self.port}"
+
+
+def load(path: Path) -> ServerConfig:
+    """Read and check a file; raises ``ServerError``."""
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise ServerError(f"configuration {path} cannot be read: {error.strerror}: name one with --config") from error
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}" if mark is not None else "the file"
+        raise ServerError(f"configuration {path} is no YAML: correct {where}") from error
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise ServerError(f"configuration {path} must be a mapping of keys such as 'port: 6443'")
+    return parse(content, str(path))
+
+
+def parse(content: Mapping[Any, Any], source: str) -> ServerConfig:
+    """Check the content of a file or of flags; ``source`` says where it is from."""
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        reader = READERS.get(key)
+        if reader is None:
+            raise ServerError(f"{source}: unknown key {key!r}: {_suggestion(str(key), list(READERS))}")
+        try:
+            values[key] = reader(value)
+        except ValueError as error:
+            raise ServerError(f"{source}: {key} is {value!r}, but must be {error}") from None
+    bind = values.get("bind")
+    if "advertise" not in values and bind is not None and _reachable(bind):
+        values["advertise"] = bind
+    return ServerConfig(**values)
+
+
+def own_address() -> str:
+    """The address that others reach this machine by: where its default route leaves from.
+
+    Connecting a datagram socket sends nothing; it only asks the kernel for a route. A machine without one gets an
+    address that is nobody's (RFC 5737), since the Service ``kubernetes`` may not lead to a loopback address.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((NOBODY, 9))
+        except OSError:
+            return NOBODY
+        return str(probe.getsockname()[0])
+
+
+def _reachable(address: str) -> bool:
+    parsed = ipaddress.ip_address(address)
+    return not (parsed.is_loopback or parsed.is_unspecified)
+
+
+def _suggestion(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+
+
+def _path(value: Any) -> Path:
+    if not isinstance(value, str) or not Path(value).is_absolute():
+        raise ValueError("an absolute path, as in /var/lib/picluster")
+    return Path(value)
+
+
+def _optional_path(value: Any) -> Path | None:
+    return None if value is None else _path(value)
+
+
+def _address(value: Any) -> str:
+    try:
+        return str(ipaddress.ip_address(value if isinstance(value, str) else ""))
+    except ValueError:
+        raise ValueError("an IP address, as in 10.77.0.10") from None
+
+
+def _advertised(value: Any) -> str:
+    address = _address(value)
+    if not _reachable(address):
+        raise ValueError("an address that other boards reach this one by, as in 10.77.0.10")
+    return address
+
+
+def _port(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= PORT_MAX:
+        raise ValueError(f"a port number up to {PORT_MAX}, as in 6443 (0: any that is free)")
+    return value
+
+
+def _network(value: Any) -> str:
+    try:
+        return str(ipaddress.ip_network(value if isinstance(value, str) else ""))
+    except ValueError:
+        raise ValueError("a network without host bits, as in 10.43.0.0/16") from None
+
+
+def _profile(value: Any) -> str:
+    if value not in PROFILES:
+        raise ValueError(f"one of {', '.join(PROFILES)}")
+    return str(value)
+
+
+def _kubeconfigs(value: Any) -> dict[str, Path]:
+    if not isinstance(value, dict) or set(value) != set(KUBECONFIGS):
+        raise ValueError("a mapping with the keys scheduler and controllers, each an absolute path")
+    return {name: _path(path) for name, path in value.items()}
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    "data_dir": _path,
+    "pki_dir": _path,
+    "bind": _address,
+    "port": _port,
+    "advertise": _advertised,
+    "service_cidr": _network,
+    "cluster_cidr": _network,
+    "profile": _profile,
+    "outlets": _optional_path,
+    "ssh_config": _optional_path,
+    "kubeconfigs": _kubeconfigs,
+}

@@ -1,0 +1,185 @@
+"""Running roles until a signal: started in order, watched, stopped in reverse within a bound.
+
+A role that ends by itself takes the process with it: systemd starts it afresh, which is better than a control plane
+that is up and does nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import ssl
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from picluster.client import Client, ClientConfig, ConfigError
+from picluster.server.config import ServerConfig, ServerError
+from picluster.server.listener import port_refused
+from picluster.server.systemd import notify
+from picluster.util.clock import SYSTEM_CLOCK
+
+log = logging.getLogger(__name__)
+
+Work = Callable[[Client], Coroutine[Any, Any, None]]
+
+ROLE_STOP_S = 1.5
+APISERVER_STOP_S = 3.0
+GC_ALLOCATIONS = 50_000
+"""Between two looks of the garbage collector; most of what a server allocates is freed by its reference count."""
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long the store's writer waits for a busy event loop to give it the interpreter; Python's 5 ms is a commit's time
+several times over."""
+
+
+async def run(
+    config: ServerConfig,
+    roles: Sequence[str],
+    *,
+    hollow_nodes: int,
+    on_ready: Callable[[], None],
+) -> int:
+    """Run ``roles`` until SIGTERM or SIGINT; returns the exit code. Raises ``ServerError``."""
+    loop = asyncio.get_running_loop()
+    signalled = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signalled.set)
+    async with AsyncExitStack() as stack:
+        if "apiserver" in roles:
+            await stack.enter_async_context(apiserver(config))
+        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(signalled.wait(), name="signal")]
+        stack.push_async_callback(stop_tasks, tasks)
+        for name, client, work in clients(config, roles, hollow_nodes):
+            tasks.append(asyncio.create_task(work_as(client, work), name=name))
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_ALLOCATIONS)
+        notify("READY=1")
+        on_ready()
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        notify("STOPPING=1")
+        return exit_code(tasks)
+
+
+def clients(config: ServerConfig, roles: Sequence[str], hollow_nodes: int) -> list[tuple[str, Client, Work]]:
+    """The roles that are clients: name, client, and what it does with it. Raises ``ServerError``."""
+    wanted: list[tuple[str, Path, Work]] = []
+    if "scheduler" in roles:
+        wanted.append(("scheduler", config.kubeconfigs["scheduler"], schedule))
+    if "controllers" in roles:
+        check_outlets(config.outlets)
+        wanted.append(("controllers", config.kubeconfigs["controllers"], partial(control, config=config)))
+    if hollow_nodes:
+        wanted.append(
+            ("hollow", config.data_dir / "admin.kubeconfig", partial(simulate, config=config, count=hollow_nodes))
+        )
+    return [(name, client_of(kubeconfig), work) for name, kubeconfig, work in wanted]
+
+
+@contextlib.asynccontextmanager
+async def apiserver(config: ServerConfig) -> AsyncIterator[None]:
+    """The API server on its store; on the way out requests under way finish, then the store is closed."""
+    from picluster.apiserver.server import ApiServer, ApiServerConfig
+    from picluster.storage.backend import StorageError
+    from picluster.storage.sqlite import SqliteBackend
+
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    settings = ApiServerConfig(
+        cert=config.pki_dir / "apiserver.crt",
+        key=config.pki_dir / "apiserver.key",
+        client_ca=config.pki_dir / "ca.crt",
+        bind=config.bind,
+        port=config.port,
+        advertise=config.advertise,
+        service_cidr=config.service_cidr,
+        agent_client_cert=config.pki_dir / "apiserver-kubelet-client.crt",
+        agent_client_key=config.pki_dir / "apiserver-kubelet-client.key",
+    )
+    if not settings.cert.exists():
+        raise ServerError(f"{settings.cert} is not there: make it with: picluster pki init --dir {config.pki_dir}")
+    server = ApiServer(settings, SqliteBackend(config.data_dir / "store" / "picluster.db"))
+    try:
+        await server.start()
+    except StorageError as error:
+        raise ServerError(str(error)) from error
+    except ssl.SSLError as error:
+        raise ServerError(f"the certificates in {config.pki_dir} cannot be used: {error.reason}") from error
+    except OSError as error:
+        raise port_refused(config, error) from error
+    try:
+        yield
+    finally:
+        await bounded(server.stop(), APISERVER_STOP_S, "the API server")
+
+
+async def schedule(client: Client) -> None:
+    from picluster import scheduler
+
+    await scheduler.run(client, SYSTEM_CLOCK)
+
+
+async def control(client: Client, config: ServerConfig) -> None:
+    from picluster import controllers
+
+    await controllers.run(client, config, SYSTEM_CLOCK)
+
+
+def check_outlets(path: Path | None) -> None:
+    """Refuse a malformed ``outlets.yaml`` before anything runs: a rack that cannot fence must not look as if."""
+    from picluster.power.outlet import OutletError, load_all
+
+    try:
+        if path is not None:
+            load_all(path)
+    except OutletError as error:
+        raise ServerError(str(error)) from error
+
+
+async def simulate(client: Client, config: ServerConfig, count: int) -> None:
+    from picluster import hollow
+
+    await hollow.run(client, count, SYSTEM_CLOCK, config.profile)
+
+
+async def work_as(client: Client, work: Work) -> None:
+    async with client:
+        await work(client)
+
+
+def client_of(kubeconfig: Path) -> Client:
+    try:
+        return Client(ClientConfig.from_kubeconfig(kubeconfig))
+    except ConfigError as error:
+        raise ServerError(str(error)) from error
+
+
+async def stop_tasks(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    _, left = await asyncio.wait(tasks, timeout=ROLE_STOP_S)
+    for task in left:
+        log.warning("%s did not stop within %s s", task.get_name(), ROLE_STOP_S)
+
+
+async def bounded(work: Awaitable[None], timeout_s: float, what: str) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await work
+    except TimeoutError:
+        log.warning("%s did not stop within %s s", what, timeout_s)
+
+
+def exit_code(tasks: Sequence[asyncio.Task[Any]]) -> int:
+    """0 when the signal ended it, 1 when a role did."""
+    ended = [task for task in tasks if task.done() and task.get_name() != "signal"]
+    for task in ended:
+        failure = task.exception()
+        log.critical("%s ended: %s", task.get_name(), failure or "without a reason", exc_info=failure)
+    return 1 if ended else 0

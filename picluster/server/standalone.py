@@ -1,0 +1,71 @@
+"""A whole control plane's files from nothing, in one directory, as any user.
+
+The order is: look at the port (``listener``), hold the directory, and only then write. Whoever is refused has changed
+nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from picluster.pki import bundle
+from picluster.server.config import KUBECONFIGS, ServerConfig, ServerError, parse
+from picluster.util.clock import SYSTEM_CLOCK
+
+
+@contextlib.contextmanager
+def held_directory(directory: Path) -> Iterator[None]:
+    """Make ``directory`` if need be and hold it; the kernel lets go of it however this process ends."""
+    lock = directory / "server.lock"
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        reason = error.strerror
+        raise ServerError(
+            f"data directory {directory} cannot be used: {reason}: name another with --data-dir"
+        ) from error
+    try:
+        _hold(fd, directory)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _hold(fd: int, directory: Path) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        raise ServerError(
+            f"data directory {directory} is in use by another server (process {holder}): stop it, or name another "
+            "with --data-dir"
+        ) from None
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+
+
+def configure(directory: Path, flags: Mapping[str, Any]) -> ServerConfig:
+    """The configuration of a control plane that has nothing but ``directory``; raises ``ServerError``."""
+    place = {
+        "data_dir": str(directory),
+        "pki_dir": str(directory / "pki"),
+        "kubeconfigs": {name: str(directory / f"{name}.kubeconfig") for name in KUBECONFIGS},
+    }
+    return parse({**place, **flags}, "command line")
+
+
+def make_files(config: ServerConfig, port: int) -> ServerConfig:
+    """PKI and kubeconfigs for a server that listens on ``port``."""
+    config = replace(config, port=port)
+    unspecified = config.bind in ("0.0.0.0", "::")  # noqa: S104
+    sans = [config.advertise] if unspecified else [config.advertise, config.bind]
+    spec = bundle.BundleSpec(sans, config.service_cidr, config.url)
+    bundle.ensure(config.pki_dir, config.data_dir, spec, SYSTEM_CLOCK)
+    return config

@@ -1,0 +1,52 @@
+"""The controllers running at the API server in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from control_plane import Cluster
+
+from picluster.client import Client, ClientConfig
+from picluster.controllers.node_lifecycle import NodeLifecycleController
+from picluster.controllers.run import TRANSFORMS, all_controllers
+from picluster.runtime import Manager
+
+DEADLINE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    cluster_cidr: str = "10.42.0.0/16"
+    profile: str = "rack"
+    outlets: Path | None = None
+    ssh_config: Path | None = None
+
+
+@contextlib.asynccontextmanager
+async def controllers_at(config: ClientConfig) -> AsyncIterator[Manager]:
+    """All but the failure detector: no agent renews a lease for these nodes."""
+    async with Client(config) as own:
+        manager = Manager(own, transforms=TRANSFORMS)
+        for controller in all_controllers(Settings()):
+            if not isinstance(controller, NodeLifecycleController):
+                manager.add(controller)
+        running = asyncio.create_task(manager.run())
+        async with asyncio.timeout(DEADLINE_S):
+            await manager.wait_ready()
+        try:
+            yield manager
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.fixture
+async def controllers(cluster: Cluster) -> AsyncIterator[Manager]:
+    """All but the failure detector, running."""
+    async with controllers_at(cluster.config) as manager:
+        yield manager

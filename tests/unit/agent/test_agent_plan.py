@@ -1,0 +1,347 @@
+"""What the sync loop decides: tables for each rule, and a simulated node that random faults never lead astray."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from picluster.api.meta import now_rfc3339
+from picluster_agent.sync import spec
+from picluster_agent.sync.model import Outcome, Plan, PodView, Seen, Start, State, Stop, Stopping, latest
+from picluster_agent.sync.plan import plan, settled
+
+NOW_S = 1_700_000_000.0
+SANDBOX = "sandbox-1"
+
+
+def pod(*names: str, policy: str = "Always", init: tuple[Any, ...] = (), **extra: Any) -> dict[str, Any]:
+    """A pod with a container of each name; an init container may be a name or a whole container."""
+    return {
+        "metadata": {"name": "web", "namespace": "default", "uid": "u1", **extra.pop("metadata", {})},
+        "spec": {
+            "containers": [{"name": name, "image": "i"} for name in names or ("web",)],
+            "initContainers": [one if isinstance(one, dict) else {"name": one, "image": "i"} for one in init],
+            "restartPolicy": policy,
+            **extra.pop("spec", {}),
+        },
+        "status": extra.pop("status", {}),
+    }
+
+
+def seen(name: str, state: State = State.RUNNING, attempt: int = 0, **fields: Any) -> Seen:
+    fields.setdefault("sandbox", SANDBOX)
+    fields.setdefault("spec_hash", spec.container_hash({"name": name, "image": "i"}))
+    return Seen(id=f"{name}-{attempt}", name=name, attempt=attempt, state=state, **fields)
+
+
+def view(of: dict[str, Any] | None, *containers: Seen, **fields: Any) -> PodView:
+    fields.setdefault("sandbox", SANDBOX)
+    return PodView(pod=of, seen=containers, now_s=fields.pop("now_s", NOW_S), **fields)
+
+
+SIDECAR = {"name": "side", "image": "i", "restartPolicy": "Always"}
+EXITED = State.EXITED
+
+
+@pytest.mark.parametrize(
+    ("world", "starts"),
+    [
+        (view(pod("web"), sandbox=None), [Start("web", 0)]),
+        (view(pod("a", "b"), seen("a")), [Start("b", 0)]),
+        (view(pod("web"), seen("web")), []),
+        (view(pod("web"), seen("web", EXITED)), [Start("web", 1)]),
+        (view(pod("web"), seen("web", EXITED, 4, exit_code=1)), [Start("web", 5)]),
+        (view(pod("web"), seen("web", EXITED), not_before={"web": NOW_S + 1}), []),
+        (view(pod("web"), seen("web", EXITED), not_before={"web": NOW_S}), [Start("web", 1)]),
+        (view(pod("web", policy="OnFailure"), seen("web", EXITED, exit_code=3)), [Start("web", 1)]),
+        (view(pod("a", "b", policy="OnFailure"), seen("a", EXITED), seen("b")), []),
+        (view(pod("a", "b", policy="Never"), seen("a", EXITED, exit_code=1), seen("b")), []),
+        # never started in this sandbox: the same attempt again; another sandbox's is lost, and counts
+        (view(pod("web"), seen("web", State.CREATED)), [Start("web", 0)]),
+        (view(pod("web"), *settled([seen("web", State.CREATED, sandbox="old")], SANDBOX)), [Start("web", 1)]),
+        # init containers: one after the other, again in a new sandbox, not again beside running containers
+        (view(pod("web", init=("a", "b"))), [Start("a", 0, init=True)]),
+        (view(pod("web", init=("a", "b")), seen("a")), []),
+        (view(pod("web", init=("a", "b")), seen("a", EXITED)), [Start("b", 0, init=True)]),
+        (view(pod("web", init=("a",)), seen("a", EXITED, exit_code=1)), [Start("a", 1, init=True)]),
+        (view(pod("web", init=("a",)), seen("a", EXITED)), [Start("web", 0)]),
+        (view(pod("web", init=("a",)), seen("a", EXITED, sandbox="old")), [Start("a", 1, init=True)]),
+        (view(pod("web", init=("a",)), seen("web")), []),
+        (view(pod("web", init=("a",)), seen("web", EXITED)), [Start("web", 1)]),
+        # sidecars: the next waits until they have started; they restart while the others run
+        (view(pod("web", init=(SIDECAR,)), seen("side")), []),
+        (view(pod("web", init=(SIDECAR,)), seen("side"), started=frozenset({"side-0"})), [Start("web", 0)]),
+        (view(pod("web", init=(SIDECAR,)), seen("side", EXITED), seen("web")), [Start("side", 1, init=True)]),
+    ],
+)
+def test_what_starts(world: PodView, starts: list[Start]) -> None:
+    assert list(plan(world).start) == starts
+
+
+def test_a_restart_count_survives_the_loss_of_every_container() -> None:
+    status = {"containerStatuses": [{"name": "web", "restartCount": 6, "containerID": "podman://x"}]}
+    assert plan(view(pod("web", status=status))).start == (Start("web", 7),)
+    status = {"containerStatuses": [{"name": "web", "restartCount": 0}]}
+    assert plan(view(pod("web", status=status))).start == (Start("web", 0),)
+
+
+@pytest.mark.parametrize(
+    ("policy", "containers", "outcome"),
+    [
+        ("Always", [seen("a", EXITED), seen("b", EXITED)], None),
+        ("OnFailure", [seen("a", EXITED), seen("b", EXITED)], Outcome("Succeeded")),
+        ("OnFailure", [seen("a", EXITED, exit_code=1), seen("b", EXITED)], None),
+        ("Never", [seen("a", EXITED), seen("b", EXITED)], Outcome("Succeeded")),
+        ("Never", [seen("a", EXITED, exit_code=1), seen("b", EXITED)], Outcome("Failed")),
+        ("Never", [seen("a", EXITED, exit_code=1), seen("b")], None),
+        ("Never", [seen("a", EXITED)], None),
+    ],
+)
+def test_when_a_pod_is_over(policy: str, containers: list[Seen], outcome: Outcome | None) -> None:
+    doing = plan(view(pod("a", "b", policy=policy), *containers))
+    assert doing.outcome == outcome
+    if outcome:
+        assert doing.tear_down and not doing.start and not doing.release
+
+
+def test_an_init_container_that_fails_fails_a_pod_that_never_restarts() -> None:
+    doing = plan(view(pod("web", policy="Never", init=("a",)), seen("a", EXITED, exit_code=1)))
+    assert doing.outcome == Outcome("Failed")
+    assert doing.tear_down
+
+
+def test_a_pod_past_its_deadline_is_stopped() -> None:
+    late = pod("web", spec={"activeDeadlineSeconds": 5}, status={"startTime": now_rfc3339(NOW_S - 5)})
+    doing = plan(view(late, seen("web")))
+    assert doing.outcome is not None and doing.outcome.reason == "DeadlineExceeded"
+    assert [stop.id for stop in doing.stop] == ["web-0"]
+    early = pod("web", spec={"activeDeadlineSeconds": 6}, status={"startTime": now_rfc3339(NOW_S - 5)})
+    assert plan(view(early, seen("web"))).wake_s == NOW_S + 1
+
+
+def test_a_pod_that_the_server_calls_over_is_not_started_again() -> None:
+    evicted = pod("web", status={"phase": "Failed", "reason": "Evicted", "message": "m"})
+    assert plan(view(evicted)).outcome == Outcome("Failed", "Evicted", "m")
+    assert plan(view(evicted, torn_down=True)) == Plan(outcome=Outcome("Failed", "Evicted", "m"))
+
+
+DELETED = {"deletionTimestamp": now_rfc3339(NOW_S), "deletionGracePeriodSeconds": 7}
+
+
+def test_a_deleted_pod_is_told_to_stop_then_killed_then_taken_down_then_let_go() -> None:
+    gone = pod("web", metadata=DELETED)
+    told = plan(view(gone, seen("web")))
+    assert told.stop == (Stop("web-0", "web", 7.0, "Stopping container web"),)
+    waiting = plan(view(gone, seen("web"), stopping={"web-0": Stopping(NOW_S + 7)}))
+    assert (waiting.stop, waiting.kill, waiting.wake_s) == ((), (), NOW_S + 7)
+    overdue = plan(view(gone, seen("web"), stopping={"web-0": Stopping(NOW_S)}))
+    assert overdue.kill == ("web-0",)
+    again = plan(view(gone, seen("web"), stopping={"web-0": Stopping(NOW_S, killed=True)}))
+    assert (again.kill, again.wake_s) == ((), NOW_S + 10)
+    assert plan(view(gone, seen("web", EXITED))) == Plan(tear_down=True)
+    assert plan(view(gone, seen("web", EXITED), torn_down=True)) == Plan(release=True)
+    assert plan(view(None, seen("web", EXITED), torn_down=True)) == Plan(remove=("web-0",), release=True)
+
+
+def test_a_shorter_grace_replaces_a_longer_one() -> None:
+    hurried = pod("web", metadata={**DELETED, "deletionGracePeriodSeconds": 1})
+    doing = plan(view(hurried, seen("web"), stopping={"web-0": Stopping(NOW_S + 30)}))
+    assert doing.stop == (Stop("web-0", "web", 1.0),)
+
+
+def test_sidecars_stop_after_the_others() -> None:
+    gone = pod("web", init=(SIDECAR,), metadata=DELETED)
+    assert [stop.name for stop in plan(view(gone, seen("side"), seen("web"))).stop] == ["web"]
+    assert [stop.name for stop in plan(view(gone, seen("side"), seen("web", EXITED))).stop] == ["side"]
+
+
+def test_a_container_that_a_probe_gave_up_on_is_stopped_with_the_probes_grace() -> None:
+    probed = pod("web")
+    probed["spec"]["containers"][0]["livenessProbe"] = {"terminationGracePeriodSeconds": 3}
+    doing = plan(view(probed, seen("web"), unhealthy={"web-0": "Liveness"}))
+    assert doing.stop == (Stop("web-0", "web", 3.0, "Container web failed liveness probe, will be restarted"),)
+    assert not doing.start
+
+
+def test_a_container_with_another_image_is_replaced() -> None:
+    doing = plan(view(pod("web"), seen("web", spec_hash="other")))
+    assert doing.stop == (Stop("web-0", "web", 30.0, "Container web definition changed, will be restarted"),)
+
+
+def test_a_container_of_another_sandbox_is_killed_before_anything_starts() -> None:
+    doing = plan(view(pod("web", "log"), seen("web", sandbox="old")))
+    assert doing.kill == ("web-0",)
+    assert not doing.start
+
+
+def test_of_the_dead_only_the_newest_stays() -> None:
+    dead = [seen("web", EXITED, attempt) for attempt in range(3)]
+    assert plan(view(pod("web"), *dead)).remove == ("web-0", "web-1")
+    assert plan(view(pod("web"), *dead, seen("web", State.RUNNING, 3))).remove == ("web-0", "web-1")
+
+
+# -- a node with faults ------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class SimulatedNode:
+    """A pod on a node whose agent may be killed between any two actions, and whose plug may be pulled."""
+
+    pod: dict[str, Any] | None
+    rng: random.Random
+    now_s: float = NOW_S
+    sandboxes: int = 0
+    sandbox: str | None = None
+    containers: dict[str, Seen] = field(default_factory=dict)
+    stopping: dict[str, Stopping] = field(default_factory=dict)
+    torn_down: bool = False
+    started: list[tuple[str, int]] = field(default_factory=list)
+    finished: bool = False
+
+    def view(self) -> PodView:
+        alive = frozenset(one.id for one in self.containers.values() if one.running)
+        self.stopping = {key: value for key, value in self.stopping.items() if key in alive}
+        return PodView(
+            pod=self.pod,
+            seen=settled(self.containers.values(), self.sandbox),
+            sandbox=self.sandbox,
+            now_s=self.now_s,
+            started=alive,
+            stopping=self.stopping,
+            torn_down=self.torn_down,
+            removed_grace_s=5,
+        )
+
+    def agent(self, actions_max: int) -> None:
+        """One look of the agent, which is killed after ``actions_max`` actions."""
+        doing = plan(self.view())
+        for act in self._actions(doing)[:actions_max]:
+            act()
+
+    def _actions(self, doing: Plan) -> list[Any]:
+        actions: list[Any] = [lambda one=one: self.containers.pop(one) for one in doing.remove]
+        actions += [lambda stop=stop: self._stop(stop) for stop in doing.stop]
+        actions += [lambda one=one: self._exit(one, 137) for one in doing.kill]
+        if doing.tear_down:
+            actions.append(self._tear_down)
+        elif doing.release:
+            actions.append(self._release)
+        elif doing.prepare:
+            actions.append(self._prepare)
+            for start in doing.start:
+                actions += [lambda start=start: self._create(start), lambda start=start: self._start(start)]
+        return actions
+
+    def _stop(self, stop: Stop) -> None:
+        self.stopping[stop.id] = Stopping(self.now_s + stop.grace_s)
+        if self.rng.random() < 0.5:
+            self._exit(stop.id, 0)
+
+    def _prepare(self) -> None:
+        self.torn_down = False
+        if self.sandbox is None:
+            self.sandboxes += 1
+            self.sandbox = f"sandbox-{self.sandboxes}"
+
+    def _tear_down(self) -> None:
+        assert not any(one.running for one in self.containers.values()), "a running container lost its sandbox"
+        self.sandbox, self.torn_down = None, True
+
+    def _release(self) -> None:
+        if self.pod is None:
+            self.finished = not self.containers
+        else:
+            self.pod = None
+
+    def _create(self, start: Start) -> None:
+        container_id = f"{start.name}-{start.attempt}"
+        if container_id in self.containers:  # Podman refuses a name twice; the agent makes room for what never ran
+            assert not self.containers[container_id].running, f"{container_id} would run twice"
+        hash_ = spec.container_hash({"name": start.name, "image": "i"})
+        self.containers[container_id] = Seen(
+            container_id, start.name, start.attempt, State.CREATED, self.sandbox or "", hash_
+        )
+
+    def _start(self, start: Start) -> None:
+        one = self.containers[f"{start.name}-{start.attempt}"]
+        assert not any(other.running for other in self.containers.values() if other.name == one.name)
+        assert self.pod is not None and not self.pod["metadata"].get("deletionTimestamp")
+        self.containers[one.id] = replace(one, state=State.RUNNING)
+        self.started.append((one.name, one.attempt))
+
+    def _exit(self, container_id: str, code: int) -> None:
+        one = self.containers.get(container_id)
+        if one is not None and one.running:
+            self.containers[container_id] = replace(one, state=State.EXITED, exit_code=code)
+
+    # faults
+
+    def crash(self) -> None:
+        for one in list(self.containers.values()):
+            if one.running and self.rng.random() < 0.5:
+                self._exit(one.id, self.rng.choice((0, 1, 137)))
+
+    def cut_power(self) -> None:
+        """Podman calls what ran ``created`` after a boot; the run directory is empty."""
+        self.sandbox, self.stopping, self.torn_down = None, {}, False
+        self.containers = {
+            key: replace(one, state=State.CREATED) if one.running else one for key, one in self.containers.items()
+        }
+
+    def restart_agent(self) -> None:
+        self.stopping, self.torn_down = {}, False
+
+    def delete(self) -> None:
+        if self.pod is not None:
+            self.pod["metadata"].update(deletionTimestamp="x", deletionGracePeriodSeconds=self.rng.randrange(3))
+
+    def forget(self) -> None:
+        self.pod = None
+
+
+FAULTS = ("crash", "cut_power", "restart_agent", "nothing", "nothing", "wait")
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    policy=st.sampled_from(("Always", "OnFailure", "Never")),
+    init=st.sampled_from(((), ("a",), ("a", "b"), (SIDECAR,))),
+    end=st.sampled_from(("delete", "forget", None)),
+    faults=st.lists(st.tuples(st.sampled_from(FAULTS), st.integers(0, 8)), max_size=40),
+)
+@settings(max_examples=300, deadline=None)
+def test_no_fault_leads_to_a_container_twice_or_a_pod_left_behind(
+    seed: int, policy: str, init: tuple[Any, ...], end: str | None, faults: list[tuple[str, int]]
+) -> None:
+    node = SimulatedNode(pod("web", "log", policy=policy, init=init), random.Random(seed))
+    for fault, actions_max in faults:
+        if fault == "wait":
+            node.now_s += 10
+        elif fault != "nothing":
+            getattr(node, fault)()
+        node.agent(actions_max)
+    if end:
+        getattr(node, end)()
+    for _ in range(80):  # no more faults: it converges
+        node.now_s += 5
+        if policy != "Always" or init:  # let what must end come to its end
+            for name in ("a", "b") if not end else ():
+                if (last := latest(tuple(node.containers.values()), name)) and last.running:
+                    node._exit(last.id, 0)
+        node.agent(99)
+    for name in {name for name, _ in node.started}:
+        attempts = [attempt for started, attempt in node.started if started == name]
+        assert attempts == sorted(set(attempts)), f"{name} ran an attempt twice: {attempts} (seed {seed})"
+    if end:
+        assert node.finished and not node.containers and node.sandbox is None
+    elif policy == "Always":
+        assert {one.name for one in node.containers.values() if one.running} >= {"web", "log"}
+        assert sum(one.running for one in node.containers.values()) == 2 + (SIDECAR in init)
+    else:
+        over = plan(node.view()).outcome is not None
+        assert over or {one.name for one in node.containers.values() if one.running} & {"web", "log"}

@@ -1,0 +1,179 @@
+"""From a container to what Podman creates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from picluster_agent.podman.env import ConfigError, NodeFacts
+from picluster_agent.podman.translate import Image, Launch, Mount, create_body, oom_score_adjustment
+
+GIB = 1024**3
+
+
+def body_of(container: dict[str, Any] | None = None, image: Image | None = None, **spec: Any) -> dict[str, Any]:
+    may_lower_oom = spec.pop("may_lower_oom", True)
+    one = {"name": "web", "image": "app:1", **(container or {})}
+    pod = {
+        "metadata": {"name": "web-1", "namespace": "shop", "uid": "u1"},
+        "spec": {"containers": [one], "terminationGracePeriodSeconds": 30, **spec},
+    }
+    launch = Launch(
+        pod=pod,
+        container=one,
+        attempt=3,
+        sandbox="s1",
+        namespaces={kind: Path("/run/p") / kind for kind in ("net", "ipc", "uts")},
+        env={"A": "1"},
+        image=image or Image("sha256:abc"),
+        mounts=[Mount(Path("/data/v"), "/v", read_only=True)],
+        log_path=Path("/data/logs/web/3.log"),
+        node=NodeFacts("pi-1", "10.0.0.1", memory_bytes=4 * GIB, may_lower_oom=may_lower_oom),
+    )
+    return create_body(launch)
+
+
+def test_the_whole_body_of_a_plain_container() -> None:
+    assert body_of() == {
+        "name": "k8s_web_web-1_shop_u1_3",
+        "image": "sha256:abc",
+        "labels": {
+            "io.kubernetes.pod.uid": "u1",
+            "io.kubernetes.pod.name": "web-1",
+            "io.kubernetes.pod.namespace": "shop",
+            "io.kubernetes.container.name": "web",
+            "io.kubernetes.container.restartCount": "3",
+            "io.kubernetes.container.hash": body_of()["labels"]["io.kubernetes.container.hash"],
+            "picluster.io/sandbox": "s1",
+            "picluster.io/grace-period-s": "30",
+            "picluster.io/stop-signal": "SIGTERM",
+        },
+        "env": {"HOSTNAME": "web-1", "A": "1"},
+        "restart_policy": "no",
+        "systemd": "false",
+        "use_image_hosts": True,
+        "use_image_resolve_conf": True,
+        "image_volume_mode": "tmpfs",
+        "healthconfig": {"Test": ["NONE"]},
+        "log_configuration": {"driver": "k8s-file", "path": "/data/logs/web/3.log", "size": 10 * 1024**2},
+        "mounts": [{"type": "bind", "source": "/data/v", "destination": "/v", "options": ["rbind", "ro", "rprivate"]}],
+        "netns": {"nsmode": "path", "value": "/run/p/net"},
+        "ipcns": {"nsmode": "path", "value": "/run/p/ipc"},
+        "utsns": {"nsmode": "path", "value": "/run/p/uts"},
+        "pidns": {"nsmode": "private"},
+        "resource_limits": {"cpu": {"shares": 2}},
+        "oom_score_adj": 1000,
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"command": ["a", "$(A)"]}, {"entrypoint": ["a", "1"]}),
+        ({"args": ["$(A)", "$(B)"]}, {"command": ["1", "$(B)"]}),
+        ({"workingDir": "/w"}, {"work_dir": "/w"}),
+        ({"stdin": True, "tty": True}, {"stdin": True, "terminal": True}),
+        ({"securityContext": {"privileged": True}}, {"privileged": True}),
+        ({"securityContext": {"readOnlyRootFilesystem": True}}, {"read_only_filesystem": True}),
+        ({"securityContext": {"allowPrivilegeEscalation": False}}, {"no_new_privileges": True}),
+        ({"securityContext": {"runAsUser": 5}}, {"user": "5"}),
+        ({"securityContext": {"runAsUser": 5, "runAsGroup": 6}}, {"user": "5:6"}),
+        ({"securityContext": {"runAsGroup": 6}}, {"user": "0:6"}),
+        (
+            {"securityContext": {"capabilities": {"add": ["NET_ADMIN"], "drop": ["all", "CAP_KILL"]}}},
+            {"cap_add": ["CAP_NET_ADMIN"], "cap_drop": ["ALL", "CAP_KILL"]},
+        ),
+        (
+            {"securityContext": {"seccompProfile": {"type": "Unconfined"}}},
+            {"seccomp_profile_path": "unconfined"},
+        ),
+        (
+            {"resources": {"limits": {"cpu": "500m", "memory": "64Mi"}}},
+            {
+                "resource_limits": {
+                    "cpu": {"shares": 512, "quota": 50_000, "period": 100_000},
+                    "memory": {"limit": 64 * 1024**2},
+                }
+            },
+        ),
+        (
+            {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1m"}}},
+            {"resource_limits": {"cpu": {"shares": 2048, "quota": 1000, "period": 100_000}}},
+        ),
+    ],
+)
+def test_one_field(fields: dict[str, Any], expected: dict[str, Any]) -> None:
+    body = body_of(fields)
+    assert {key: body.get(key) for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"hostNetwork": True}, {"netns": {"nsmode": "host"}, "utsns": {"nsmode": "host"}}),
+        ({"hostPID": True}, {"pidns": {"nsmode": "host"}}),
+        ({"hostIPC": True}, {"ipcns": {"nsmode": "host"}}),
+        (
+            {"securityContext": {"runAsUser": 7, "fsGroup": 8, "supplementalGroups": [9]}},
+            {"user": "7", "groups": ["9", "8"]},
+        ),
+        ({"hostname": "db"}, {"env": {"HOSTNAME": "db", "A": "1"}}),
+    ],
+)
+def test_what_the_pod_says(spec: dict[str, Any], expected: dict[str, Any]) -> None:
+    body = body_of(**spec)
+    assert {key: body.get(key) for key in expected} == expected
+
+
+def test_the_container_overrules_the_pod() -> None:
+    body = body_of({"securityContext": {"runAsUser": 1}}, securityContext={"runAsUser": 2, "runAsGroup": 3})
+    assert body["user"] == "1:3"
+
+
+@pytest.mark.parametrize(
+    ("user", "image_user", "message"),
+    [
+        (0, "", "container's runAsUser breaks non-root policy"),
+        (None, "", "container has runAsNonRoot and image will run as root"),
+        (None, "root", "container has runAsNonRoot and image will run as root"),
+        (None, "app", "container has runAsNonRoot and image has non-numeric user"),
+        (None, "1000:1000", None),
+        (1000, "", None),
+    ],
+)
+def test_run_as_non_root(user: int | None, image_user: str, message: str | None) -> None:
+    context = {"runAsNonRoot": True, **({"runAsUser": user} if user is not None else {})}
+    container, image = {"securityContext": context}, Image("sha256:abc", image_user)
+    if message is None:
+        body_of(container, image)
+        return
+    with pytest.raises(ConfigError, match=message):
+        body_of(container, image)
+
+
+def test_the_images_stop_signal_is_kept_on_the_container() -> None:
+    assert body_of(image=Image("i", stop_signal="SIGQUIT"))["labels"]["picluster.io/stop-signal"] == "SIGQUIT"
+
+
+@pytest.mark.parametrize(
+    ("resources", "adjustment"),
+    [
+        ({}, 1000),
+        ({"requests": {"memory": "1Gi"}}, 750),
+        ({"requests": {"memory": "1Mi"}}, 999),
+        ({"requests": {"memory": "8Gi"}}, 3),
+        ({"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1", "memory": "1Gi"}}, -997),
+    ],
+)
+def test_who_is_killed_first_when_memory_ends(resources: dict[str, Any], adjustment: int) -> None:
+    container = {"name": "web", "resources": resources}
+    assert oom_score_adjustment({"spec": {"containers": [container]}}, container, 4 * GIB) == adjustment
+
+
+def test_an_agent_without_the_right_does_not_ask_for_what_the_kernel_refuses() -> None:
+    limits = {"cpu": "1", "memory": "1Gi"}
+    container = {"resources": {"limits": limits, "requests": limits}}
+    assert body_of(container)["oom_score_adj"] == -997
+    assert "oom_score_adj" not in body_of(container, may_lower_oom=False)
