@@ -1,7 +1,8 @@
 """The strip's process: the bridge, the outlets and every board hang on it, and nothing of them survives it.
 
 ``lab up`` starts it detached, in mount and network namespaces of its own. While it lives it holds a lock on its pid
-file, so whoever asks whether it lives cannot be fooled by a number that was used again.
+file, so whoever asks whether it lives cannot be fooled by a number that was used again. The kernel lets go of the lock
+when the process has ended, not earlier: who sees it free knows that nothing of the process is left.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 from aiohttp import web
 
@@ -43,9 +43,8 @@ def main() -> int:
     os.umask(0o022)
     layout = Layout(state=given.state)
     try:
-        with layout.lock.open("a+") as lock:
-            _take(lock)
-            asyncio.run(_serve(layout, given.host_pid))
+        _take(layout.lock)
+        asyncio.run(_serve(layout, given.host_pid))
     except (LabError, OSError) as error:
         log.error("%s", error)
         write_atomically(layout.ready, f"{error}\n")
@@ -53,11 +52,12 @@ def main() -> int:
     return 0
 
 
-def _take(lock: IO[str]) -> None:
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
+def _take(lock: Path) -> None:
+    """Hold ``lock`` until this process has ended; a bare descriptor, since a file object is closed before that."""
+    fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, str(os.getpid()).encode(), 0)
 
 
 async def _serve(layout: Layout, host_pid: int) -> None:
