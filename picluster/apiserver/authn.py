@@ -17,8 +17,12 @@ NODES_GROUP = "system:nodes"
 
 @dataclass(frozen=True, slots=True)
 class User:
+    """``extra`` is what an authenticator knows besides, as ``user.Info`` has it, sorted by key."""
+
     name: str
     groups: frozenset[str]
+    uid: str = ""
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def anonymous(self) -> bool:

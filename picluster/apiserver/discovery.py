@@ -35,6 +35,11 @@ SUBRESOURCES: dict[str, Subresource] = {
     "attach": Subresource(("create", "get"), "PodAttachOptions"),
     "portforward": Subresource(("create", "get"), "PodPortForwardOptions"),
     "log": Subresource(("get",)),
+    "proxy": Subresource(("create", "delete", "get", "patch", "update")),
+    "token": Subresource(("create",), "TokenRequest", "authentication.k8s.io", "v1"),
+    "approval": Subresource(),
+    "ephemeralcontainers": Subresource(),
+    "resize": Subresource(),
 }
 
 

@@ -18,6 +18,7 @@ from picluster.apiserver.answers import error_response, respond
 from picluster.apiserver.authn import User
 from picluster.apiserver.authz import Authorizer, authorize, is_public
 from picluster.apiserver.cache.watchcache import WatchCache
+from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.connection import BODY_MAX_BYTES, connection_of
 from picluster.apiserver.metrics import Metrics
 from picluster.apiserver.registry.registry import Registry
@@ -47,8 +48,15 @@ class Handler:
     """The callable that the HTTP server calls for every request."""
 
     def __init__(
-        self, registry: Registry, cache: WatchCache, chain: Sequence[Authorizer], metrics: Metrics, features: Features
+        self,
+        catalog: Catalog,
+        registry: Registry,
+        cache: WatchCache,
+        chain: Sequence[Authorizer],
+        metrics: Metrics,
+        features: Features,
     ) -> None:
+        self._catalog = catalog
         self._registry = registry
         self._cache = cache
         self._chain = tuple(chain)
@@ -59,7 +67,7 @@ class Handler:
         started_s = time.perf_counter()
         info: RequestInfo | None = None
         try:
-            info = request_info(request.method, request.raw_path)
+            info = request_info(request.method, request.raw_path, self._catalog)
             response = await self._serve(request, info)
         except errors.ApiError as error:
             response = error_response(error)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from picluster.api import errors
-from picluster.api.resources import BY_PLURAL, NAMESPACES, Resource
+from picluster.api.resources import NAMESPACES, Resource
+from picluster.apiserver.catalog import Catalog
 
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}
 NAMESPACE_SUBRESOURCES = frozenset(NAMESPACES.subresources)
@@ -40,12 +40,12 @@ class RequestInfo(NamedTuple):
     query: Query
 
 
-def request_info(method: str, raw_path: str) -> RequestInfo:
+def request_info(method: str, raw_path: str, catalog: Catalog) -> RequestInfo:
     """Read a request line; raises ``ApiError`` 404 for a resource that is not served, 405 for an unknown method."""
     raw_path, _, raw_query = raw_path.partition("?")
     path = unquote(raw_path) if "%" in raw_path else raw_path
     query = dict(reversed(parse_qsl(raw_query, keep_blank_values=True))) if raw_query else {}
-    target = _target(path)
+    target = _target(path, catalog)
     verb = VERBS.get(method, "")
     if target.resource is not None:
         verb = _resource_verb(verb, target, query)
@@ -73,22 +73,21 @@ def number(query: Query, name: str) -> int | None:
         raise errors.bad_request(f'strconv.ParseInt: parsing "{value}": invalid syntax') from None
 
 
-@lru_cache(maxsize=4096)
-def _target(path: str) -> Target:
+def _target(path: str, catalog: Catalog) -> Target:
     parts = [part for part in path.split("/") if part]
     match parts:
         case ["api", version, *rest] if rest:
-            return _within("", version, rest)
+            return _within(catalog, "", version, rest)
         case ["apis", group, version, *rest] if rest:
-            return _within(group, version, rest)
+            return _within(catalog, group, version, rest)
     return Target(None, "", "", "")
 
 
-def _within(group: str, version: str, parts: list[str]) -> Target:
+def _within(catalog: Catalog, group: str, version: str, parts: list[str]) -> Target:
     namespace = ""
     if parts[0] == "namespaces" and len(parts) > 2 and parts[2] not in NAMESPACE_SUBRESOURCES:
         namespace, parts = parts[1], parts[2:]
-    resource = BY_PLURAL.get((group, version, parts[0]))
+    resource = catalog.lookup(group, version, parts[0])
     if resource is None or (namespace and not resource.namespaced):
         raise errors.path_not_found()
     name, subresource = (*parts[1:3], "", "")[:2]

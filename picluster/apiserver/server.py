@@ -20,6 +20,7 @@ from picluster.apiserver.admission.serviceaccount import ServiceAccount
 from picluster.apiserver.authz import BootstrapRoles, Masters, PublicInfo
 from picluster.apiserver.bootstrap import Advertised, bootstrap
 from picluster.apiserver.cache.watchcache import WatchCache
+from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.connection import HttpServer
 from picluster.apiserver.health import health_handler, metrics_handler
 from picluster.apiserver.http import Features, Handler
@@ -78,6 +79,7 @@ class ApiServer:
     ) -> None:
         self.config = config
         self.features = Features()
+        self.catalog = Catalog()
         self.cache = WatchCache()
         self.port = config.port
         self._backend = backend
@@ -143,11 +145,13 @@ class ApiServer:
             more = {"bootstrap": lambda: self._ready} if name != "livez" else {}
             handler = health_handler(name, {**checks, **more})
             paths[f"/{name}"] = paths[f"/{name}/*"] = handler
-        paths.update(wellknown.paths(lambda: f"{self.config.advertise}:{self.port}"))
+        paths.update(wellknown.paths(self.catalog, lambda: f"{self.config.advertise}:{self.port}"))
         paths["/metrics"] = metrics_handler(self._metrics)
         self._connect_agents()
         authorizers = (Masters(), PublicInfo(), BootstrapRoles(), NodeAuthorizer(self.cache))
-        self._http = HttpServer(Handler(self.registry, self.cache, authorizers, self._metrics, self.features))
+        self._http = HttpServer(
+            Handler(self.catalog, self.registry, self.cache, authorizers, self._metrics, self.features)
+        )
         self._listener = await asyncio.get_running_loop().create_server(
             self._http, self.config.bind, self.config.port, ssl=tls_context(self.config), backlog=BACKLOG
         )

@@ -6,20 +6,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from aiohttp import web
 
-from picluster.api import errors, patch
-from picluster.api.resources import BINDING, DELETE_OPTIONS, EVENTS, EVICTION, SCALE, Resource
+from picluster.api import conversion, errors, patch
+from picluster.api.resources import BINDING, DELETE_OPTIONS, EVICTION, SCALE, Resource
 from picluster.apiserver import listing, negotiate, tables
 from picluster.apiserver.answers import Answer, respond
 from picluster.apiserver.authn import User
 from picluster.apiserver.cache.watchcache import WatchCache
-from picluster.apiserver.events import wire_from_core
 from picluster.apiserver.registry import binding, create, delete, eviction, scale, update
 from picluster.apiserver.registry import patch as patching
 from picluster.apiserver.registry.options import DeleteOptions, delete_options, dry_run
 from picluster.apiserver.registry.registry import Registry, Write
-from picluster.apiserver.representation import Converted, MetadataOnly, Plain, Representation, Table
+from picluster.apiserver.representation import Convert, Converted, MetadataOnly, Plain, Representation, Table
 from picluster.apiserver.requestinfo import RequestInfo
 from picluster.apiserver.watching import serve_watch
 
@@ -55,10 +55,16 @@ class Call:
     def wanted(self, *, streaming: bool = False) -> negotiate.Wanted:
         return negotiate.accepted(self.request.headers.get("Accept", ""), streaming=streaming)
 
+    def conversion(self) -> Convert | None:
+        """From the stored version to the one that is asked for, when these differ."""
+        if not conversion.converts(self.resource):
+            return None
+        return lambda wire: orjson.dumps(conversion.from_stored(self.resource, orjson.loads(wire)))
+
     def representation(self, wanted: negotiate.Wanted) -> Representation:
         if wanted.transform == "PartialObjectMetadata":
             return MetadataOnly()
-        convert = wire_from_core if self.resource is EVENTS else None
+        convert = self.conversion()
         if wanted.transform == "Table":
             include = self.info.query.get("includeObject") or "Metadata"
             if include not in tables.INCLUDE_OBJECT:

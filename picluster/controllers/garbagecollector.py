@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from picluster.api.errors import ApiError
 from picluster.api.meta import key_of, split_key
-from picluster.api.resources import BY_KIND, CORE_EVENTS, EVENTS, RESOURCES, Resource
+from picluster.api.resources import BY_KIND, CORE_EVENTS, STORED, Resource
 from picluster.api.types import Object
 from picluster.client import Informer, PatchType
 from picluster.runtime import Controller, Manager, Requeue
@@ -32,7 +32,7 @@ UID_INDEX = "uid"
 OWNER_INDEX = "owner"
 ABSENT_MAX = 500
 UNKNOWN_KIND_RETRY_S = 30.0
-COLLECTED = tuple(resource for resource in RESOURCES if resource not in (CORE_EVENTS, EVENTS))
+COLLECTED = tuple(resource for resource in STORED if resource is not CORE_EVENTS)
 """Events outlive what they are about, and go by their age."""
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from picluster.api.errors import ApiError
 from picluster.api.meta import now_rfc3339, set_condition
-from picluster.api.resources import EVENTS, NAMESPACES, PODS, RESOURCES, Resource
+from picluster.api.resources import NAMESPACES, PODS, STORED, Resource
 from picluster.api.types import Object
 from picluster.client import list_all
 from picluster.runtime import Controller, Manager, Requeue
@@ -20,10 +20,10 @@ from picluster.runtime import Controller, Manager, Requeue
 FINALIZER = "kubernetes"
 CONTENTS = tuple(
     resource
-    for resource in RESOURCES
-    if resource.namespaced and resource not in (PODS, EVENTS) and "deletecollection" in resource.verbs
+    for resource in STORED
+    if resource.namespaced and resource is not PODS and "deletecollection" in resource.verbs
 )
-"""What a namespace may hold besides pods; events.k8s.io shows the core events again."""
+"""What a namespace may hold besides pods."""
 
 
 @dataclass(slots=True)

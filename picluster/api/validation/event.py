@@ -1,4 +1,7 @@
-"""Events, of the core group and of ``events.k8s.io``. Source: ``pkg/apis/core/validation/events.go``."""
+"""Events of the core group, and what both forms of them have in common.
+
+Source: ``pkg/apis/core/validation/events.go``.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,6 @@ Failures = list[FieldError]
 
 SHORT_MAX = 128
 NOTE_MAX = 1024
-_FIXED = (
-    "regarding", "related", "reason", "note", "type", "eventTime", "action", "reportingController",
-    "reportingInstance",
-)  # fmt: skip
 
 
 def validate(event: Object) -> Failures:
@@ -33,44 +32,16 @@ def validate_update(new: Object, old: Object) -> Failures:
     return failures
 
 
-def validate_new_style(event: Object) -> Failures:
-    failures: Failures = []
-    metadata.validate(event["metadata"], failures, namespaced=True, name=metadata.subdomain)
-    _namespace_agrees(event, "regarding", failures, others=("default", "kube-system"))
-    if not event.get("eventTime"):
-        failures.append(required("eventTime"))
-    if event.get("type") not in ("Normal", "Warning"):
-        failures.append(invalid_value("type", "", f"has invalid value: {event.get('type', '')}"))
-    _reporter(event, "reportingController", failures)
-    _texts(event, "note", failures)
-    series = event.get("series")
-    if series is not None:
-        if series.get("count", 0) < 2:
-            failures.append(invalid_value("series.count", "", "should be at least 2"))
-        if not series.get("lastObservedTime"):
-            failures.append(required("series.lastObservedTime"))
-    return failures
-
-
-def validate_new_style_update(new: Object, old: Object) -> Failures:
-    """Only the series of an event goes on."""
-    failures: Failures = []
-    metadata.validate_update(new["metadata"], old["metadata"], failures)
-    for field in _FIXED:
-        metadata.immutable(new.get(field), old.get(field), field, failures)
-    return failures
-
-
 def _core(event: Object, failures: Failures) -> None:
     if not event.get("eventTime"):
-        _namespace_agrees(event, "involvedObject", failures, others=("default",))
+        namespace_agrees(event, "involvedObject", failures, others=("default",))
         return
-    _namespace_agrees(event, "involvedObject", failures, others=("default", "kube-system"))
-    _reporter(event, "reportingComponent", failures)
-    _texts(event, "message", failures)
+    namespace_agrees(event, "involvedObject", failures, others=("default", "kube-system"))
+    reporter(event, "reportingComponent", failures)
+    texts(event, "message", failures)
 
 
-def _namespace_agrees(event: Object, field: str, failures: Failures, others: tuple[str, ...]) -> None:
+def namespace_agrees(event: Object, field: str, failures: Failures, others: tuple[str, ...]) -> None:
     """An event lives where its object does, or, for objects without a namespace, in one of ``others``."""
     namespace = event["metadata"].get("namespace", "")
     of_object = (event.get(field) or {}).get("namespace", "")
@@ -78,14 +49,14 @@ def _namespace_agrees(event: Object, field: str, failures: Failures, others: tup
         failures.append(invalid_value(f"{field}.namespace", of_object, "does not match event.namespace"))
 
 
-def _reporter(event: Object, field: str, failures: Failures) -> None:
+def reporter(event: Object, field: str, failures: Failures) -> None:
     controller = event.get(field, "")
     if not controller:
         failures.append(required(field))
     named(names.qualified_name(controller), field, controller, failures)
 
 
-def _texts(event: Object, note: str, failures: Failures) -> None:
+def texts(event: Object, note: str, failures: Failures) -> None:
     for field in ("reportingInstance", "action", "reason"):
         text = event.get(field, "")
         if not text:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 from picluster.api.resources import Resource
 from picluster.api.types import Object
 from picluster.apiserver.authn import User
 
+Combination = tuple[Resource, str, str]
 CREATE, UPDATE, DELETE, CONNECT = "CREATE", "UPDATE", "DELETE", "CONNECT"
 
 
 @dataclass(slots=True)
 class Attributes:
-    """What is about to happen. ``obj`` is ``None`` for deletions, ``old`` for creations."""
+    """What is about to happen. ``obj`` is ``None`` for deletions, ``old`` for creations.
+
+    ``options`` is the CreateOptions, UpdateOptions, PatchOptions or DeleteOptions of the request; what a plugin puts
+    into ``warnings`` the client is told.
+    """
 
     user: User
     operation: str
@@ -25,36 +30,63 @@ class Attributes:
     name: str
     obj: Object | None
     old: Object | None
+    dry_run: bool = False
+    options: Object = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
 
 class Plugin(Protocol):
-    """``name`` is Kubernetes' name of the plugin, as ``--disable-admission-plugins`` takes it."""
+    """What both kinds of plugin have; ``name`` is Kubernetes' name, as ``--disable-admission-plugins`` takes it."""
 
     @property
     def name(self) -> str: ...
 
     def concerns(self, resource: Resource, subresource: str, operation: str) -> bool:
-        """Whether ``admit`` is to be called for these at all; asked once for each combination."""
+        """Whether to call the plugin for these at all; asked once for each combination."""
         ...
+
+
+@runtime_checkable
+class Mutating(Plugin, Protocol):
+    """Is asked before the object is checked."""
 
     async def admit(self, attributes: Attributes) -> None:
         """Change ``attributes.obj`` in place, or raise ``ApiError``."""
         ...
 
 
+@runtime_checkable
+class Validating(Plugin, Protocol):
+    """Is asked last, when the object is as it will be stored."""
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Raise ``ApiError`` to refuse; ``attributes.obj`` stays as it is."""
+        ...
+
+
 class Chain:
+    """A plugin may be of both kinds; each phase keeps the order in which they are given."""
+
     def __init__(self, plugins: Collection[Plugin], disabled: Collection[str] = ()) -> None:
         self._plugins = tuple(plugin for plugin in plugins if plugin.name not in disabled)
-        self._concerned: dict[tuple[str, str, str], tuple[Plugin, ...]] = {}
+        self._mutating: dict[Combination, tuple[Mutating, ...]] = {}
+        self._validating: dict[Combination, tuple[Validating, ...]] = {}
 
     async def admit(self, attributes: Attributes) -> None:
-        for plugin in self._for(attributes.resource, attributes.subresource, attributes.operation):
+        key = (attributes.resource, attributes.subresource, attributes.operation)
+        plugins = self._mutating.get(key)
+        if plugins is None:
+            plugins = self._mutating[key] = tuple(p for p in self._concerned(key) if isinstance(p, Mutating))
+        for plugin in plugins:
             await plugin.admit(attributes)
 
-    def _for(self, resource: Resource, subresource: str, operation: str) -> tuple[Plugin, ...]:
-        key = (resource.id, subresource, operation)
-        found = self._concerned.get(key)
-        if found is None:
-            found = tuple(plugin for plugin in self._plugins if plugin.concerns(resource, subresource, operation))
-            self._concerned[key] = found
-        return found
+    async def validate(self, attributes: Attributes) -> None:
+        key = (attributes.resource, attributes.subresource, attributes.operation)
+        plugins = self._validating.get(key)
+        if plugins is None:
+            plugins = self._validating[key] = tuple(p for p in self._concerned(key) if isinstance(p, Validating))
+        for plugin in plugins:
+            await plugin.validate(attributes)
+
+    def _concerned(self, key: Combination) -> tuple[Plugin, ...]:
+        return tuple(plugin for plugin in self._plugins if plugin.concerns(*key))

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from picluster.api.resources import CORE_EVENTS, EVENTS, Resource
+from picluster.api.resources import CORE_EVENTS, EVENTS, STORED, Resource
 
+_STORED = {resource.stored_as: resource for resource in STORED}
 METADATA_FIELDS = ("metadata.name", "metadata.namespace")
 WHEN_ABSENT = {"spec.unschedulable": "false", "spec.hostNetwork": "false", "status.replicas": "0"}
 EVENT_ALIASES = {
@@ -83,8 +84,8 @@ class Indexer:
 
 @lru_cache(maxsize=256)
 def indexer_of(resource: Resource) -> Indexer:
-    """The indexer of a resource's stored objects; Events of either version are stored as core ones."""
-    return Indexer(CORE_EVENTS if resource is EVENTS else resource)
+    """The indexer of a resource's stored objects."""
+    return Indexer(_STORED.get(resource.stored_as, resource))
 
 
 def _is_source(resource: Resource, path: str) -> bool:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from picluster.api.resources import CORE_EVENTS, EVENTS, RESOURCES, Resource
+from picluster.api.resources import STORED, Resource
 from picluster.api.serialize import PREFIX, splice
 from picluster.apiserver.cache.collection import Collection
 from picluster.apiserver.cache.history import Change
@@ -32,17 +32,12 @@ BOOKMARK_INTERVAL_S = 60.0
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
-def prefix_of(resource: Resource) -> str:
-    """The first part of a resource's keys; both kinds of Event are the same stored objects."""
-    return CORE_EVENTS.id if resource is EVENTS else resource.id
-
-
 class WatchCache:
     """``revision`` is that of the last applied event."""
 
-    def __init__(self, resources: Iterable[Resource] = RESOURCES) -> None:
+    def __init__(self, resources: Iterable[Resource] = STORED) -> None:
         self.revision = 0
-        self.collections = {resource.id: Collection(resource) for resource in resources if resource is not EVENTS}
+        self.collections = {resource.stored_as: Collection(resource) for resource in resources}
         self._dirty: dict[Watcher, None] = {}
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
@@ -72,10 +67,10 @@ class WatchCache:
             self._wake()
 
     def collection(self, resource: Resource) -> Collection:
-        return self.collections[prefix_of(resource)]
+        return self.collections[resource.stored_as]
 
     def get(self, resource: Resource, namespace: str, name: str) -> Entry | None:
-        return self.collections[prefix_of(resource)].entries.get(f"{namespace}/{name}")
+        return self.collections[resource.stored_as].entries.get(f"{namespace}/{name}")
 
     async def wait_for(self, revision: int, timeout_s: float) -> bool:
         """Wait until ``revision`` has been applied; False when it was not in time."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from picluster.api import defaults, errors, meta, strategy, validation
-from picluster.api.resources import EVENTS, SERVICES
+from picluster.api import errors, meta
+from picluster.api.resources import SERVICES
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import CREATE
 from picluster.apiserver.answers import Answer
-from picluster.apiserver.events import to_core
 from picluster.apiserver.registry.registry import Registry, Write, read_object
 from picluster.apiserver.registry.services import normalize
 from picluster.storage.backend import StorageError
@@ -19,25 +18,27 @@ GENERATE_ATTEMPTS_MAX = 8
 
 async def create(registry: Registry, write: Write, obj: Any, body: bytes | None) -> Answer:
     """Create ``obj``, the decoded ``body``; raises ``ApiError``. The answer is 201 with the object as stored."""
-    read_object(write, write.resource, obj, body)
+    read_object(write, registry.kind(write.resource), obj, body)
     return await create_read(registry, write, obj)
 
 
 async def create_read(registry: Registry, write: Write, obj: Object) -> Answer:
     """``create`` of an object that is already in the form it is kept in."""
     _place(write, obj)
-    defaults.apply(write.resource, obj)
+    kind = registry.kind(write.resource)
+    kind.default(obj)
     if write.resource is SERVICES:
         normalize(obj)
     await registry.admission.admit(write.attributes(CREATE, obj, None))
     generated = not obj["metadata"].get("name")
     for attempt in range(1, GENERATE_ATTEMPTS_MAX + 1):
-        strategy.prepare_create(write.resource, obj, meta.now_rfc3339(registry.clock.now()))
-        failures = validation.create(write.resource, obj)
+        kind.prepare_create(obj, meta.now_rfc3339(registry.clock.now()))
+        failures = kind.create_failures(obj)
         if failures:
             name = obj["metadata"].get("name", "")
             raise errors.invalid(write.resource.group, write.resource.kind, name, failures)
         try:
+            await registry.admission.validate(write.attributes(CREATE, obj, None))
             return Answer(201, await _store(registry, write, obj))
         except errors.ApiError as error:
             if not generated or error.reason != "AlreadyExists":
@@ -51,9 +52,8 @@ async def create_read(registry: Registry, write: Write, obj: Object) -> Answer:
 async def _store(registry: Registry, write: Write, obj: Object) -> bytes:
     if write.resource is SERVICES:
         return await _store_service(registry, write, obj)
-    if write.resource is EVENTS:
-        obj = to_core(obj)
-    return await registry.store.create(write.resource, obj, dry_run=write.dry_run)
+    stored = registry.kind(write.resource).to_stored(obj)
+    return await registry.store.create(write.resource, stored, dry_run=write.dry_run)
 
 
 async def _store_service(registry: Registry, write: Write, service: Object) -> bytes:

@@ -29,8 +29,10 @@ SHOWN_WHEN_DELETED = frozenset({PODS, SERVICES, SERVICE_ACCOUNTS})
 
 async def delete(registry: Registry, write: Write, options: DeleteOptions) -> Answer:
     """Delete one object, or begin to; raises ``ApiError``."""
-    registry.store.get(write.resource, write.namespace, write.name)
-    await registry.admission.admit(write.attributes(DELETE, None, None))
+    found = decoded(registry.store.get(write.resource, write.namespace, write.name))
+    attributes = write.attributes(DELETE, None, registry.kind(write.resource).from_stored(found))
+    await registry.admission.admit(attributes)
+    await registry.admission.validate(attributes)
     for _ in range(WRITE_ATTEMPTS_MAX):
         entry = registry.store.get(write.resource, write.namespace, write.name)
         try:

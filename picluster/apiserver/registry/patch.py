@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from picluster.api import defaults, errors
+from picluster.api import errors
 from picluster.api import patch as patches
 from picluster.api.types import Object
 from picluster.apiserver.answers import Answer
@@ -27,9 +27,9 @@ async def patch(registry: Registry, write: Write, content_type: str, document: A
         # The result shares parts with both; what follows changes it in place.
         new: Object = orjson.loads(orjson.dumps(patches.apply(content_type, write.resource, old, document)))
         write.warnings = []
-        read_object(write, write.resource, new, None)
+        read_object(write, registry.kind(write.resource), new, None)
         _check_identity(write, new)
-        defaults.apply(write.resource, new)
+        registry.kind(write.resource).default(new)
         return new
 
     wire = await change_object(registry, write, change)

@@ -9,6 +9,7 @@ from picluster.api.resources import Resource
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import Attributes, Chain
 from picluster.apiserver.authn import User
+from picluster.apiserver.registry.kinds import BuiltIn, Kind
 from picluster.apiserver.registry.services import ServiceAllocator
 from picluster.apiserver.registry.store import Store
 from picluster.util.clock import Clock
@@ -16,10 +17,19 @@ from picluster.util.clock import Clock
 
 @dataclass(slots=True)
 class Registry:
+    """``kinds`` are those that are not built in, or have been asked for already, by their row."""
+
     store: Store
     admission: Chain
     services: ServiceAllocator
     clock: Clock
+    kinds: dict[Resource, Kind] = field(default_factory=dict)
+
+    def kind(self, resource: Resource) -> Kind:
+        found = self.kinds.get(resource)
+        if found is None:
+            found = self.kinds[resource] = BuiltIn(resource)
+        return found
 
 
 @dataclass(slots=True)
@@ -34,25 +44,29 @@ class Write:
     dry_run: bool = False
     field_validation: str = "Warn"
     warnings: list[str] = field(default_factory=list)
+    options: Object = field(default_factory=dict)
 
     def attributes(self, operation: str, obj: Object | None, old: Object | None) -> Attributes:
-        return Attributes(self.user, operation, self.resource, self.subresource, self.namespace, self.name, obj, old)
+        return Attributes(
+            self.user, operation, self.resource, self.subresource, self.namespace, self.name, obj, old, self.dry_run,
+            self.options, self.warnings,
+        )  # fmt: skip
 
 
-def read_object(write: Write, resource: Resource, obj: Object, body: bytes | None) -> None:
+def read_object(write: Write, kind: Kind, obj: Object, body: bytes | None) -> None:
     """Bring a decoded body into the form it is kept in, in place, and deal with fields that nobody knows.
 
     ``body`` is the JSON it came from, if any, in which doubled fields are looked for. Raises ``ApiError`` 400.
     """
     strict = write.field_validation != "Ignore"
     doubled = schema.duplicate_fields(body, obj) if strict and body is not None else []
-    schema.identify(resource, obj)
-    unknown = schema.conform(resource, obj)
+    kind.identify(obj)
+    unknown = kind.conform(obj)
     if not strict:
         return
     if not unknown and not doubled:
         return
     if write.field_validation == "Strict":
-        raise schema.strict_error(resource, unknown, doubled)
+        raise schema.strict_error(write.resource, unknown, doubled)
     write.warnings.extend(f'unknown field "{path}"' for path in unknown)
     write.warnings.extend(f'duplicate field "{path}"' for path in doubled)

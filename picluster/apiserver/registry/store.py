@@ -11,7 +11,7 @@ from picluster.api import errors, serialize
 from picluster.api.resources import Resource
 from picluster.api.types import Object
 from picluster.apiserver.cache.index import Entry
-from picluster.apiserver.cache.watchcache import WatchCache, prefix_of
+from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.metrics import Metrics
 from picluster.storage.backend import Backend, RevisionMismatch
 
@@ -47,7 +47,7 @@ class Store:
             return serialize.PREFIX + stored
         started_s = time.perf_counter()
         try:
-            revision = await self._backend.put(f"{prefix_of(resource)}/{key}", stored, 0)
+            revision = await self._backend.put(f"{resource.stored_as}/{key}", stored, 0)
         except RevisionMismatch:
             raise errors.already_exists(resource.group, resource.plural, metadata["name"]) from None
         self._created.observe(time.perf_counter() - started_s)
@@ -65,7 +65,7 @@ class Store:
         if dry_run or wire == entry.wire:
             return wire
         started_s = time.perf_counter()
-        key = f"{prefix_of(resource)}/{entry.key}"
+        key = f"{resource.stored_as}/{entry.key}"
         revision = await self._backend.put(key, stored, entry.revision, durable=durable)
         self._updated.observe(time.perf_counter() - started_s)
         return serialize.splice(stored, revision)
@@ -75,7 +75,7 @@ class Store:
         if dry_run:
             return
         started_s = time.perf_counter()
-        await self._backend.delete(f"{prefix_of(resource)}/{entry.key}", entry.revision)
+        await self._backend.delete(f"{resource.stored_as}/{entry.key}", entry.revision)
         self._deleted.observe(time.perf_counter() - started_s)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from picluster.api import defaults, errors, strategy, validation
+from picluster.api import errors
 from picluster.api.resources import (
     CORE_EVENTS,
     ENDPOINTS,
@@ -20,7 +20,6 @@ from picluster.api.types import Object
 from picluster.apiserver.admission.chain import UPDATE
 from picluster.apiserver.answers import Answer
 from picluster.apiserver.cache.index import Entry
-from picluster.apiserver.events import from_core, to_core
 from picluster.apiserver.registry.create import create_read
 from picluster.apiserver.registry.registry import Registry, Write, read_object
 from picluster.apiserver.registry.services import inherit
@@ -40,15 +39,15 @@ Change = Callable[[Object], Object]
 async def update(registry: Registry, write: Write, decode: Decode, body: bytes | None) -> Answer:
     """Replace an object by what ``decode`` gives (a new value at each call); raises ``ApiError``."""
     obj = decode()
-    read_object(write, write.resource, obj, body)
+    read_object(write, registry.kind(write.resource), obj, body)
     _check_identity(write, obj)
     if registry.store.cache.get(write.resource, write.namespace, write.name) is None:
         return await _create_instead(registry, write, obj)
     unused: list[Object] = [obj]
 
     def change(old: Object) -> Object:
-        new = unused.pop() if unused else _reread(write, decode)
-        defaults.apply(write.resource, new)
+        new = unused.pop() if unused else _reread(registry, write, decode)
+        registry.kind(write.resource).default(new)
         return new
 
     return Answer(200, await change_object(registry, write, change))
@@ -62,7 +61,7 @@ async def change_object(registry: Registry, write: Write, change: Change) -> byt
     """
     for _ in range(WRITE_ATTEMPTS_MAX):
         entry = registry.store.get(write.resource, write.namespace, write.name)
-        old = old_object(write.resource, entry)
+        old = registry.kind(write.resource).from_stored(decoded(entry))
         new = change(old)
         check_version(write, new, old)
         try:
@@ -72,39 +71,28 @@ async def change_object(registry: Registry, write: Write, change: Change) -> byt
     raise errors.conflict(write.resource.group, write.resource.plural, write.name) from lost
 
 
-def old_object(resource: Resource, entry: Entry) -> Object:
-    """The live object in the version that ``resource`` is."""
-    return from_core(decoded(entry)) if resource is EVENTS else decoded(entry)
-
-
 async def finish(registry: Registry, write: Write, entry: Entry, old: Object, new: Object) -> bytes:
     """Strategy, admission, validation, and the write; raises ``RevisionMismatch`` when ``entry`` is not live any more.
 
     An object on its way out that has lost its last finalizer is deleted here.
     """
     resource, subresource = write.resource, write.subresource or None
-    strategy.prepare_update(resource, new, old, subresource)
+    kind = registry.kind(resource)
+    kind.prepare_update(new, old, subresource)
     if resource is SERVICES and not subresource:
         inherit(new, old)
     await registry.admission.admit(write.attributes(UPDATE, new, old))
-    failures = _failures(resource, subresource, new, old)
+    failures = kind.update_failures(new, old, subresource)
     if failures:
         raise errors.invalid(resource.group, resource.kind, write.name, failures)
+    await registry.admission.validate(write.attributes(UPDATE, new, old))
     if released(resource, new, old):
         return await _delete_released(registry, write, entry, new)
     if resource is SERVICES and not subresource:
         return await _replace_service(registry, write, entry, old, new)
-    stored = to_core(new) if resource is EVENTS else new
+    stored = kind.to_stored(new)
     durable = not _heartbeat(write, old, new)
     return await registry.store.replace(resource, entry, stored, dry_run=write.dry_run, durable=durable)
-
-
-def _failures(resource: Resource, subresource: str | None, new: Object, old: Object) -> list[errors.FieldError]:
-    if subresource == "status":
-        return validation.status(resource, new, old)
-    if subresource == "finalize":
-        return validation.finalize(new, old)
-    return validation.update(resource, new, old)
 
 
 def released(resource: Resource, new: Object, old: Object) -> bool:
@@ -177,11 +165,11 @@ def _check_identity(write: Write, obj: Object) -> None:
         )
 
 
-def _reread(write: Write, decode: Decode) -> Object:
+def _reread(registry: Registry, write: Write, decode: Decode) -> Object:
     """Another copy of a body that has passed once already."""
     obj: Object = decode()
     quiet = Write(write.user, write.resource, write.namespace, write.name, field_validation="Ignore")
-    read_object(quiet, write.resource, obj, None)
+    read_object(quiet, registry.kind(write.resource), obj, None)
     _check_identity(write, obj)
     return obj
 

@@ -19,7 +19,7 @@ INCLUDE_OBJECT = ("None", "Metadata", "Object")
 @cache
 def printer(resource: Resource) -> Printer:
     """The printer of a kind; kinds without a file of their own show name and age."""
-    name = f"picluster.apiserver.tables.{resource.singular}"
+    name = f"picluster.apiserver.tables.{resource.kind.lower()}"
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -5,7 +5,10 @@ import pytest
 from picluster.api.errors import ApiError
 from picluster.apiserver.authn import ANONYMOUS, User, user_of
 from picluster.apiserver.authz import ALLOWED, NO_OPINION, BootstrapRoles, Decision, Masters, PublicInfo, authorize
+from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.requestinfo import RequestInfo, request_info
+
+CATALOG = Catalog()
 
 
 def certificate(name: str, *groups: str) -> dict[str, object]:
@@ -55,7 +58,7 @@ def test_a_node_needs_its_name_and_its_group(name: str, groups: list[str], node:
     ],
 )
 def test_bootstrap_roles(user: str, method: str, path: str, allowed: bool) -> None:
-    decision = BootstrapRoles().decide(user_of(certificate(user)), request_info(method, path))
+    decision = BootstrapRoles().decide(user_of(certificate(user)), request_info(method, path, CATALOG))
     assert decision.allowed is allowed
 
 
@@ -68,7 +71,7 @@ class Says:
 
 
 def test_the_first_that_allows_wins() -> None:
-    user, info = user_of(certificate("u")), request_info("GET", "/api/v1/pods")
+    user, info = user_of(certificate("u")), request_info("GET", "/api/v1/pods", CATALOG)
     authorize([Says(NO_OPINION), Says(ALLOWED)], user, info)
     with pytest.raises(ApiError, match="at the cluster scope: because"):
         authorize([Says(NO_OPINION), Says(Decision(False, "because"))], user, info)
@@ -77,8 +80,10 @@ def test_the_first_that_allows_wins() -> None:
 
 
 def test_masters_may_everything_and_nobody_may_look_at_health() -> None:
-    authorize([Masters()], user_of(certificate("a", "system:masters")), request_info("DELETE", "/api/v1/nodes/n"))
-    authorize([PublicInfo()], ANONYMOUS, request_info("GET", "/readyz/store"))
+    authorize(
+        [Masters()], user_of(certificate("a", "system:masters")), request_info("DELETE", "/api/v1/nodes/n", CATALOG)
+    )
+    authorize([PublicInfo()], ANONYMOUS, request_info("GET", "/readyz/store", CATALOG))
     for path in ("/api", "/metrics"):
         with pytest.raises(ApiError):
-            authorize([PublicInfo()], ANONYMOUS, request_info("GET", path))
+            authorize([PublicInfo()], ANONYMOUS, request_info("GET", path, CATALOG))

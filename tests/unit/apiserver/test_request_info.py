@@ -4,7 +4,10 @@ import pytest
 
 from picluster.api.errors import ApiError
 from picluster.api.resources import DEPLOYMENTS, NAMESPACES, NODES, PODS, Resource
+from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.requestinfo import flag, number, request_info
+
+CATALOG = Catalog()
 
 
 @pytest.mark.parametrize(
@@ -32,7 +35,7 @@ from picluster.apiserver.requestinfo import flag, number, request_info
 def test_resource_paths(
     method: str, path: str, verb: str, resource: Resource, namespace: str, name: str, subresource: str
 ) -> None:
-    info = request_info(method, path)
+    info = request_info(method, path, CATALOG)
     target = info.target
     assert (info.verb, target.resource) == (verb, resource)
     assert (target.namespace, target.name, target.subresource) == (namespace, name, subresource)
@@ -42,7 +45,7 @@ def test_resource_paths(
     "path", ["/", "/version", "/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/openapi/v3"]
 )
 def test_other_paths(path: str) -> None:
-    info = request_info("GET", path)
+    info = request_info("GET", path, CATALOG)
     assert (info.target.resource, info.verb, info.path) == (None, "get", path)
 
 
@@ -60,12 +63,12 @@ def test_other_paths(path: str) -> None:
 )
 def test_paths_that_lead_nowhere(path: str) -> None:
     with pytest.raises(ApiError, match="could not find the requested resource") as refused:
-        request_info("GET", path)
+        request_info("GET", path, CATALOG)
     assert refused.value.code == 404
 
 
 def test_the_first_of_several_values_counts_and_escapes_are_read() -> None:
-    query = request_info("GET", "/api/v1/pods?labelSelector=a%3Db%2Cc+in+(d)&limit=5&limit=6").query
+    query = request_info("GET", "/api/v1/pods?labelSelector=a%3Db%2Cc+in+(d)&limit=5&limit=6", CATALOG).query
     assert query == {"labelSelector": "a=b,c in (d)", "limit": "5"}
 
 

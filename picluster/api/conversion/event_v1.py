@@ -5,8 +5,6 @@ The field pairs are those of ``pkg/apis/events/v1/conversion.go`` in Kubernetes.
 
 from __future__ import annotations
 
-import orjson
-
 from picluster.api.resources import CORE_EVENTS, EVENTS
 from picluster.api.types import Object
 
@@ -22,19 +20,14 @@ RENAMED = {
 RENAMED_BACK = {new: old for old, new in RENAMED.items()}
 
 
-def from_core(event: Object) -> Object:
+def from_stored(event: Object) -> Object:
     """The events.k8s.io/v1 Event of a core one; shares its parts."""
     return _renamed(event, RENAMED, EVENTS.api_version)
 
 
-def to_core(event: Object) -> Object:
+def to_stored(event: Object) -> Object:
     """The core/v1 Event of an events.k8s.io one; shares its parts."""
     return _renamed(event, RENAMED_BACK, CORE_EVENTS.api_version)
-
-
-def wire_from_core(wire: bytes) -> bytes:
-    """``from_core`` on wire bytes."""
-    return orjson.dumps(from_core(orjson.loads(wire)))
 
 
 def _renamed(event: Object, names: dict[str, str], api_version: str) -> Object:

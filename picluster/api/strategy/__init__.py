@@ -1,6 +1,8 @@
 """What a create, an update, a status update may change, and what the server sets itself.
 
-One function per verb; what is special about a kind stands in the tables at the end. Sources: ``registry/rest`` of
+One function per verb; what is special about a kind is in the file of its name here, with any of ``create(obj, now)``,
+``update(new, old)``, ``changed(new, old)`` (whether ``metadata.generation`` rises; kinds without it have none) and
+``update_status(new, old)``. Sources: ``registry/rest`` of
 ``k8s.io/apiserver`` (``BeforeCreate``, ``BeforeUpdate``) and the strategies in ``pkg/registry`` of Kubernetes 1.36.
 Times come in as text (``meta.now_rfc3339``). Objects that come from a cache (``old``) are never changed; a result may
 share parts with them.
@@ -8,25 +10,11 @@ share parts with them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from picluster.api import errors, meta
-from picluster.api.defaults import namespace as namespace_defaults
-from picluster.api.podresources import qos_class
-from picluster.api.resources import (
-    DEPLOYMENTS,
-    ENDPOINT_SLICES,
-    NAMESPACES,
-    NODES,
-    PODS,
-    REPLICASETS,
-    SERVICES,
-    Resource,
-)
+from picluster.api.kindfiles import function
+from picluster.api.resources import NAMESPACES, PODS, Resource
 from picluster.api.selectors import from_object
 from picluster.api.types import Object
-
-NAMESPACE_FINALIZER = "kubernetes"
 
 
 def prepare_create(resource: Resource, obj: Object, now: str) -> Object:
@@ -43,9 +31,9 @@ def prepare_create(resource: Resource, obj: Object, now: str) -> Object:
         metadata["name"] = meta.generate_name(metadata["generateName"])
     metadata["uid"] = meta.new_uid()
     metadata["creationTimestamp"] = now
-    if resource.id in _GENERATIONS:
+    if function(__name__, resource, "changed") is not None:
         metadata["generation"] = 1
-    if (special := _CREATE.get(resource.id)) is not None:
+    if (special := function(__name__, resource, "create")) is not None:
         special(obj, now)
     return obj
 
@@ -59,17 +47,17 @@ def prepare_update(resource: Resource, new: Object, old: Object, subresource: st
     metadata, old_metadata = new.setdefault("metadata", {}), old["metadata"]
     _keep_metadata(metadata, old_metadata)
     if subresource == "status":
-        _keep(new, old, ("spec",) if "spec" in old or "spec" in new else ())
-        for field in _STATUS_KEEPS.get(resource.id, ()):
-            _keep(metadata, old_metadata, (field,))
+        keep(new, old, ("spec",) if "spec" in old or "spec" in new else ())
+        if (special := function(__name__, resource, "update_status")) is not None:
+            special(new, old)
     elif resource.has_status:
-        _keep(new, old, ("status",))
+        keep(new, old, ("status",))
         if resource is NAMESPACES and subresource != "finalize":
-            _keep(new, old, ("spec",))
-    changed = _GENERATIONS.get(resource.id)
+            keep(new, old, ("spec",))
+    changed = function(__name__, resource, "changed")
     if changed is not None and changed(new, old):
         metadata["generation"] = old_metadata.get("generation", 0) + 1
-    if (special := _UPDATE.get(resource.id)) is not None:
+    if (special := function(__name__, resource, "update")) is not None:
         special(new, old)
     return new
 
@@ -147,12 +135,13 @@ def _keep_metadata(metadata: Object, old: Object) -> None:
     metadata.pop("managedFields", None)
     if not metadata.get("uid"):
         metadata["uid"] = old["uid"]
-    _keep(metadata, old, ("creationTimestamp", "generation", "deletionTimestamp"))
+    keep(metadata, old, ("creationTimestamp", "generation", "deletionTimestamp"))
     if metadata.get("deletionGracePeriodSeconds") is None:
-        _keep(metadata, old, ("deletionGracePeriodSeconds",))
+        keep(metadata, old, ("deletionGracePeriodSeconds",))
 
 
-def _keep(new: Object, old: Object, fields: tuple[str, ...]) -> None:
+def keep(new: Object, old: Object, fields: tuple[str, ...]) -> None:
+    """Make ``fields`` of ``new`` as they are in ``old``."""
     for field in fields:
         if field in old:
             new[field] = old[field]
@@ -173,88 +162,3 @@ def _check_target(binding: Object, name: str) -> None:
 
 def _cannot_bind(name: str, why: str) -> errors.ApiError:
     return errors.conflict("", "pods/binding", name, why)
-
-
-def _new_pod(pod: Object, now: str) -> None:
-    spec = pod.setdefault("spec", {})
-    if spec.get("serviceAccountName"):
-        spec["serviceAccount"] = spec["serviceAccountName"]
-    pod["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
-    if spec.get("schedulingGates"):
-        gated: Object = {
-            "type": "PodScheduled",
-            "status": "False",
-            "reason": "SchedulingGated",
-            "message": "Scheduling is blocked due to non-empty scheduling gates",
-        }
-        pod["status"]["conditions"] = []
-        meta.set_condition(pod["status"]["conditions"], gated, now)
-
-
-def _new_namespace(namespace: Object, now: str) -> None:
-    finalizers = namespace.setdefault("spec", {}).setdefault("finalizers", [])
-    if NAMESPACE_FINALIZER not in finalizers:
-        finalizers.append(NAMESPACE_FINALIZER)
-    namespace["status"] = {"phase": "Active"}
-    metadata = namespace["metadata"]
-    metadata.setdefault("labels", {})[namespace_defaults.NAME_LABEL] = metadata.get("name", "")
-
-
-def _new_service(service: Object, now: str) -> None:
-    service["status"] = {"loadBalancer": {}}
-
-
-def _no_status(obj: Object, now: str) -> None:
-    obj["status"] = {}
-
-
-def _updated_pod(new: Object, old: Object) -> None:
-    """The quality of service is decided at creation."""
-    status, old_status = new.get("status"), old.get("status") or {}
-    if status is not None and not status.get("qosClass") and old_status.get("qosClass"):
-        status["qosClass"] = old_status["qosClass"]
-
-
-def _spec_changed(new: Object, old: Object) -> bool:
-    return new.get("spec") != old.get("spec")
-
-
-def _deployment_changed(new: Object, old: Object) -> bool:
-    """Annotations count too: controllers copy them to replica sets."""
-    return _spec_changed(new, old) or (
-        (new["metadata"].get("annotations") or {}) != (old["metadata"].get("annotations") or {})
-    )
-
-
-def _slice_changed(new: Object, old: Object) -> bool:
-    return any(new.get(field) != old.get(field) for field in ("addressType", "endpoints", "ports")) or (
-        (new["metadata"].get("labels") or {}) != (old["metadata"].get("labels") or {})
-    )
-
-
-_CREATE: dict[str, Callable[[Object, str], None]] = {
-    PODS.id: _new_pod,
-    NAMESPACES.id: _new_namespace,
-    SERVICES.id: _new_service,
-    DEPLOYMENTS.id: _no_status,
-    REPLICASETS.id: _no_status,
-}
-"""Nodes keep the status they register with."""
-
-_UPDATE: dict[str, Callable[[Object, Object], None]] = {PODS.id: _updated_pod}
-
-_GENERATIONS: dict[str, Callable[[Object, Object], bool]] = {
-    PODS.id: _spec_changed,
-    DEPLOYMENTS.id: _deployment_changed,
-    REPLICASETS.id: _spec_changed,
-    ENDPOINT_SLICES.id: _slice_changed,
-}
-"""Which kinds have a ``metadata.generation``, and when it rises."""
-
-_STATUS_KEEPS: dict[str, tuple[str, ...]] = {
-    PODS.id: ("ownerReferences",),
-    DEPLOYMENTS.id: ("labels",),
-    REPLICASETS.id: ("labels",),
-    NODES.id: (),
-}
-"""Metadata that a status update may not change."""

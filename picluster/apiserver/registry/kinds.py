@@ -1,0 +1,75 @@
+"""What the verbs need to know of a kind; the built-in ones know it from the tables and files of ``picluster.api``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from picluster.api import conversion, defaults, schema, strategy, validation
+from picluster.api.errors import FieldError
+from picluster.api.resources import Resource
+from picluster.api.types import Object
+
+
+class Kind(Protocol):
+    """How objects of one resource are read, filled, checked and kept. Nothing here waits."""
+
+    def identify(self, obj: Any) -> None:
+        """Fill ``apiVersion`` and ``kind``; raises ``ApiError`` 400 if they are those of something else."""
+        ...
+
+    def conform(self, obj: Object) -> list[str]:
+        """Bring ``obj`` into its kept form, in place; the paths of unknown fields; raises ``ApiError`` 400."""
+        ...
+
+    def default(self, obj: Object) -> None: ...
+
+    def prepare_create(self, obj: Object, now: str) -> None: ...
+
+    def prepare_update(self, new: Object, old: Object, subresource: str | None) -> None: ...
+
+    def create_failures(self, obj: Object) -> list[FieldError]: ...
+
+    def update_failures(self, new: Object, old: Object, subresource: str | None) -> list[FieldError]: ...
+
+    def to_stored(self, obj: Object) -> Object: ...
+
+    def from_stored(self, obj: Object) -> Object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """A kind of the resource table."""
+
+    resource: Resource
+
+    def identify(self, obj: Any) -> None:
+        schema.identify(self.resource, obj)
+
+    def conform(self, obj: Object) -> list[str]:
+        return schema.conform(self.resource, obj)
+
+    def default(self, obj: Object) -> None:
+        defaults.apply(self.resource, obj)
+
+    def prepare_create(self, obj: Object, now: str) -> None:
+        strategy.prepare_create(self.resource, obj, now)
+
+    def prepare_update(self, new: Object, old: Object, subresource: str | None) -> None:
+        strategy.prepare_update(self.resource, new, old, subresource)
+
+    def create_failures(self, obj: Object) -> list[FieldError]:
+        return validation.create(self.resource, obj)
+
+    def update_failures(self, new: Object, old: Object, subresource: str | None) -> list[FieldError]:
+        if subresource == "finalize":
+            return validation.finalize(new, old)
+        if subresource == "status":
+            return validation.status(self.resource, new, old)
+        return validation.update(self.resource, new, old)
+
+    def to_stored(self, obj: Object) -> Object:
+        return conversion.to_stored(self.resource, obj)
+
+    def from_stored(self, obj: Object) -> Object:
+        return conversion.from_stored(self.resource, obj)
