@@ -8,21 +8,25 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := python3-venv python3-nftables mmdebstrap systemd-container nftables iproute2 openssh-client openssl \
 	busybox-static podman runc containernetworking-plugins conntrack
+# Only the tests need a server of etcd; the one that Debian starts with the package is stopped again.
+TEST_PACKAGES := etcd-server
 NODES ?= 3
 
 .PHONY: help
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
 
-.PHONY: packages
-packages:
+.PHONY: packages test-packages
+test-packages: PACKAGES += $(TEST_PACKAGES)
+packages test-packages:
 	@missing=(); for name in $(PACKAGES); do \
 		dpkg-query -W -f '$${db:Status-Status}' "$$name" 2>/dev/null | grep -qx installed || missing+=("$$name"); done; \
 	if [ $${#missing[@]} -eq 0 ]; then exit 0; fi; \
 	if [ "$$(id -u)" -ne 0 ]; then echo "not root, so these Debian packages stay missing: $${missing[*]}" >&2; exit 0; fi; \
 	echo "==> installing Debian packages: $${missing[*]}"; \
 	export DEBIAN_FRONTEND=noninteractive; apt-get update -qq; \
-	apt-get install -y -qq --no-install-recommends "$${missing[@]}" > /dev/null
+	apt-get install -y -qq --no-install-recommends "$${missing[@]}" > /dev/null; \
+	if [[ " $${missing[*]} " == *" etcd-server "* && -d /run/systemd/system ]]; then systemctl disable -q --now etcd; fi
 
 # The virtual environment is as new as pyproject.toml; a half-made one has no stamp and is made again.
 $(VENV)/.made-for-%: pyproject.toml
@@ -42,11 +46,11 @@ lab: packages $(VENV)/.made-for-cli ## Boot a rack, provision it, run an applica
 	@echo "Remove it with: sudo $(BIN)/picluster lab down"
 
 .PHONY: test
-test: packages $(VENV)/.made-for-dev lint ## All tests that can run here; says which tiers it left out and why
+test: test-packages $(VENV)/.made-for-dev lint ## All tests that can run here; says which tiers it left out and why
 	$(BIN)/pytest -q
 
 .PHONY: test-quick
-test-quick: $(VENV)/.made-for-dev lint ## Everything but the boards
+test-quick: test-packages $(VENV)/.made-for-dev lint ## Everything but the boards
 	$(BIN)/pytest -q -m "not lab and not slow"
 
 .PHONY: bench
