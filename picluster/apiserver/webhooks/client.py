@@ -6,6 +6,7 @@ A ``clientConfig`` has a ``url``, or a ``service`` (``namespace``, ``name``, ``p
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -156,7 +157,8 @@ def _cause(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"dial tcp: lookup {error.host}: no such host"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"dial tcp {error.host}:{error.port}: connect: {(error.os_error.strerror or str(error)).lower()}"
+        why = os.strerror(error.os_error.errno).lower() if error.os_error.errno else str(error.os_error)
+        return f"dial tcp {error.host}:{error.port}: connect: {why}"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "EOF"
     return str(error) or type(error).__name__
