@@ -6,13 +6,16 @@ message. Nothing is generated for this: definitions say which types the fields h
 and both are read and joined for a message when the first one of its kind arrives.
 
 Go always writes the fields that it does not hold by pointer, so a zero of theirs says nothing: it is left out, unless
-the definition requires the field, as Go's JSON would. Fields without a known number are skipped. No served message
-contains its own kind, so that nesting is bounded by the definitions; the size is by the server's bound on bodies.
+the definition requires the field, as Go's JSON would. Fields without a known number are skipped. No served message but
+a JSON schema contains its own kind, so that nesting is bounded by the definitions, and for schemas by Python's own
+bound; the size is by the server's bound on bodies.
 """
 
 from __future__ import annotations
 
 import base64
+import math
+import struct
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
@@ -28,12 +31,13 @@ MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 MAGIC = b"k8s\x00"
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
+_WIRES = {"integer": VARINT, "boolean": VARINT, "number": FIXED64}
 _MASK64 = (1 << 64) - 1
 _EPOCH_MIN_S, _EPOCH_MAX_S = -62_135_596_800, 253_402_300_799  # years 1 to 9999, what RFC 3339 can say
 _NEVER = object()
 _KINDS = {(resource.api_version, resource.kind): resource for resource in (*RESOURCES, *BODIES)}
 
-_Wire: TypeAlias = int | bytes
+_Wire: TypeAlias = int | bytes | float
 _Read: TypeAlias = Callable[[Any, Any], Any]
 """From the value on the wire and the field's value so far, if it came before: the field's new value, None for none."""
 
@@ -69,7 +73,10 @@ def decode(body: bytes, default: Resource) -> Object:
     resource = DELETE_OPTIONS if kind == DELETE_OPTIONS.kind else _KINDS.get((api_version, kind))
     if resource is None:
         raise ValueError(f'no kind "{kind}" is registered for version "{api_version}"')
-    return _merge(_table(resource.schema), _bytes(unknown, 2), {"apiVersion": api_version, "kind": kind})
+    try:
+        return _merge(_table(resource.schema), _bytes(unknown, 2), {"apiVersion": api_version, "kind": kind})
+    except RecursionError:
+        raise ValueError("exceeded max depth") from None
 
 
 def _merge(table: _Table, message: bytes, into: Object) -> Object:
@@ -115,13 +122,13 @@ def _wires(node: Object) -> tuple[int, ...]:
         return (LENGTH,)
     if node["type"] == "array":
         return tuple({LENGTH, *_wires(node["items"])})
-    return (VARINT,) if node["type"] in ("integer", "boolean") else (LENGTH,)
+    return (_WIRES.get(node["type"], LENGTH),)
 
 
 def _reader(node: Object) -> _Read:
     name = data.target(node)
     if name is not None:
-        special = _SPECIAL.get(name)
+        special = _SPECIAL.get(name) or _alternative(name)
         if special is not None:
             return lambda value, old: special(value)
         return lambda value, old: _merge(_table(name), value, {} if old is None else old)
@@ -129,6 +136,8 @@ def _reader(node: Object) -> _Read:
         return _list_reader(_reader(node["items"]), packed=_wires(node["items"]) == (VARINT,))
     if node["type"] == "object":
         return _map_reader(node["additionalProperties"])
+    if node["type"] == "number":
+        return lambda value, old: _double(value)
     if node["type"] == "boolean":
         return lambda value, old: value != 0
     if node["type"] == "integer":
@@ -178,8 +187,10 @@ def _zero(node: Object) -> Any:
         return "0"
     if name == data.INT_OR_STRING:
         return 0
+    if name == data.RAW_EXTENSION or name in data.UNTYPED:
+        return None
     kind = "object" if name is not None else node["type"]
-    return {"object": {}, "array": [], "string": "", "integer": 0, "boolean": False}[kind]
+    return {"object": {}, "array": [], "string": "", "integer": 0, "number": 0, "boolean": False}[kind]
 
 
 def _string(value: bytes, old: Any) -> str:
@@ -229,7 +240,39 @@ def _raw_json(message: bytes) -> Any:
     return orjson.loads(raw) if raw else None
 
 
+def _double(value: float) -> float:
+    """A whole number without a fraction, as Go's JSON writes it."""
+    if not math.isfinite(value):
+        raise ValueError(f"json: unsupported value: {value}")
+    return int(value) if value.is_integer() else value
+
+
+def _alternative(name: str) -> Callable[[bytes], Any] | None:
+    """The reader of what is a JSON schema or something else, each in a field of its own."""
+    if name not in data.UNTYPED:
+        return None
+    schema_number, other_number = (2, 1) if name == data.JSON_SCHEMA_OR_BOOL else (1, 2)
+    other = _OTHERS[name]
+
+    def read(message: bytes) -> Any:
+        schema = _Field("schema", (LENGTH,), _json_schema, _NEVER)
+        found = _merge({schema_number: schema, other_number: other}, message, {})
+        return found.get("schema", found.get("other", False if name == data.JSON_SCHEMA_OR_BOOL else None))
+
+    return read
+
+
+def _json_schema(value: bytes, old: Object | None) -> Object:
+    return _merge(_table(data.JSON_SCHEMA), value, {} if old is None else old)
+
+
+_OTHERS = {
+    data.JSON_SCHEMA_OR_ARRAY: _Field("other", (LENGTH,), _list_reader(_json_schema, packed=False), _NEVER),
+    data.JSON_SCHEMA_OR_BOOL: _Field("other", (VARINT,), lambda value, old: value != 0, _NEVER),
+    data.JSON_SCHEMA_OR_STRINGS: _Field("other", (LENGTH,), _list_reader(_string, packed=False), _NEVER),
+}
 _SPECIAL: dict[str, Callable[[bytes], Any]] = {
+    data.JSON: _raw_json,
     data.TIME: _time,
     data.MICRO_TIME: _micro_time,
     data.QUANTITY: _quantity,
@@ -241,7 +284,7 @@ _SPECIAL: dict[str, Callable[[bytes], Any]] = {
 
 
 def _scan(message: bytes) -> Iterator[tuple[int, int, _Wire]]:
-    """The fields of a message in their order: number, wire type, value. Those of fixed size, which nothing has, go.
+    """The fields of a message in their order: number, wire type, value. Those of 32 bits, which nothing has, go.
 
     Most varints are one byte: those are read in place, as this is where a body's time goes.
     """
@@ -258,6 +301,8 @@ def _scan(message: bytes) -> Iterator[tuple[int, int, _Wire]]:
             position += _fixed_size(wire)
             if position > end:
                 raise ValueError("unexpected EOF")
+            if wire == FIXED64:
+                yield key >> 3, FIXED64, struct.unpack_from("<d", message, position - 8)[0]
             continue
         if position >= end:
             raise ValueError("unexpected EOF")
@@ -309,7 +354,7 @@ def _flat(message: bytes) -> dict[int, _Wire]:
 def _number(fields: dict[int, _Wire], number: int) -> int:
     value = fields.get(number, 0)
     if not isinstance(value, int):
-        raise ValueError(f"proto: wrong wireType = {LENGTH} for field {number}")
+        raise ValueError(f"proto: wrong wireType = {_wire_type(value)} for field {number}")
     return value
 
 
@@ -323,8 +368,14 @@ def _text(fields: dict[int, _Wire], number: int) -> str:
 
 def _must_be_bytes(value: _Wire, number: int) -> bytes:
     if not isinstance(value, bytes):
-        raise ValueError(f"proto: wrong wireType = {VARINT} for field {number}")
+        raise ValueError(f"proto: wrong wireType = {_wire_type(value)} for field {number}")
     return value
+
+
+def _wire_type(value: _Wire) -> int:
+    if isinstance(value, bytes):
+        return LENGTH
+    return FIXED64 if isinstance(value, float) else VARINT
 
 
 def _listed(magic: bytes) -> str:

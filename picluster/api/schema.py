@@ -101,6 +101,8 @@ def _decode(resource: Resource, obj: Any) -> tuple[Object, list[str]]:
     decoder = Decoder()
     try:
         return decoder.read(resource.schema, obj), decoder.unknown
+    except RecursionError:
+        raise errors.bad_request(_cannot_be_handled(resource, "exceeded max depth")) from None
     except DecodeError as error:
         raise errors.bad_request(_cannot_be_handled(resource, str(error))) from None
 

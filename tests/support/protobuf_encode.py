@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from picluster.api import meta
@@ -30,7 +32,7 @@ def envelope(api_version: str, kind: str, raw: bytes, encoding: str = "") -> byt
 
 
 def message(name: str, obj: Object) -> bytes:
-    fields = data.definitions()[name]["properties"]
+    fields = data.definitions()[name].get("properties", {})
     described = numbers.messages()[name]
     tree: dict[int, Any] = {}
     for field, path in described["numbers"].items():
@@ -65,6 +67,10 @@ def number_field(number: int, value: int) -> bytes:
     return varint(number << 3) + varint(value)
 
 
+def double(number: int, value: float) -> bytes:
+    return varint(number << 3 | 1) + struct.pack("<d", value)
+
+
 def _joined(tree: dict[int, Any]) -> bytes:
     """Messages that are embedded are tables in the table of their parent."""
     return b"".join(
@@ -87,6 +93,8 @@ def _field(number: int, node: Object, value: Any) -> bytes:
             return b"".join(chunk(number, text(1, k) + _field(2, node["additionalProperties"], v)) for k, v in entries)
         case "integer" | "boolean":
             return number_field(number, value or 0)
+        case "number":
+            return double(number, value or 0)
     return chunk(number, base64.b64decode(value or "") if node.get("format") == "byte" else (value or "").encode())
 
 
@@ -111,6 +119,18 @@ def _raw_json(value: Any) -> bytes:
     return chunk(1, b"" if value is None else json.dumps(value).encode())
 
 
+def _schema_or(name: str, value: Any) -> bytes:
+    schema = value if isinstance(value, dict) else None
+    if name == data.JSON_SCHEMA_OR_BOOL:
+        allows = number_field(1, value is not False and value is not None)
+        return allows + (b"" if schema is None else chunk(2, message(data.JSON_SCHEMA, schema)))
+    if schema is not None:
+        return chunk(1, message(data.JSON_SCHEMA, schema))
+    if name == data.JSON_SCHEMA_OR_STRINGS:
+        return b"".join(text(2, element) for element in value or ())
+    return b"".join(chunk(2, message(data.JSON_SCHEMA, element)) for element in value or ())
+
+
 _SPECIAL: dict[str | None, Callable[[Any], bytes]] = {
     data.TIME: _time,
     data.MICRO_TIME: _time,
@@ -118,4 +138,6 @@ _SPECIAL: dict[str | None, Callable[[Any], bytes]] = {
     data.INT_OR_STRING: _int_or_string,
     data.FIELDS_V1: _raw_json,
     data.RAW_EXTENSION: _raw_json,
+    data.JSON: _raw_json,
+    **{name: partial(_schema_or, name) for name in data.UNTYPED - {data.JSON}},
 }

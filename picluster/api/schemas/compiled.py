@@ -22,7 +22,12 @@ _SECOND = f"[1-9][0-9]{{3}}-{_DAY}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 TIME_PATTERN = f"^{_SECOND}Z$"
 MICRO_TIME_PATTERN = f"^{_SECOND}\\.[0-9]{{6}}Z$"
 
+_SCHEMA: Object = {"$ref": f"#/definitions/{data.JSON_SCHEMA}"}
 _SPECIAL: dict[str, Object] = {
+    data.JSON: {"type": ["array", "boolean", "number", "object", "string"]},
+    data.JSON_SCHEMA_OR_ARRAY: {"anyOf": [_SCHEMA, {"type": "array", "items": _SCHEMA, "minItems": 1}]},
+    data.JSON_SCHEMA_OR_BOOL: {"anyOf": [_SCHEMA, {"type": "boolean"}]},
+    data.JSON_SCHEMA_OR_STRINGS: {"anyOf": [_SCHEMA, {"type": "array", "items": {"type": "string"}, "minItems": 1}]},
     data.INT_OR_STRING: {"type": ["integer", "string"], "minimum": -(2**31), "maximum": 2**31 - 1},
     data.QUANTITY: {"type": ["string", "number"], "pattern": QUANTITY_PATTERN},
     data.TIME: {"type": "string", "pattern": TIME_PATTERN},

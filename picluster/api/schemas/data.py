@@ -18,6 +18,15 @@ MICRO_TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime"
 FIELDS_V1 = "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1"
 RAW_EXTENSION = "io.k8s.apimachinery.pkg.runtime.RawExtension"
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+_EXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
+JSON = _EXTENSIONS + "JSON"
+JSON_SCHEMA = _EXTENSIONS + "JSONSchemaProps"
+JSON_SCHEMA_OR_ARRAY = JSON_SCHEMA + "OrArray"
+JSON_SCHEMA_OR_BOOL = JSON_SCHEMA + "OrBool"
+JSON_SCHEMA_OR_STRINGS = JSON_SCHEMA + "OrStringArray"
+UNTYPED = frozenset({JSON, JSON_SCHEMA_OR_ARRAY, JSON_SCHEMA_OR_BOOL, JSON_SCHEMA_OR_STRINGS})
+"""Definitions that say nothing: any JSON, and what may be a JSON schema or something else. ``JSONSchemaProps`` is the
+only definition that contains itself, always by way of its fields."""
 
 _PREFIX = "#/definitions/"
 _FOLDER = package_files.files(__package__)

@@ -52,7 +52,9 @@ class Decoder:
             if node is None:
                 self.unknown.append(where)
             elif child is not None:
-                clean[key] = self._value(node, child, where, f"{dotted}.{key}" if dotted else key, struct)
+                read = self._value(node, child, where, f"{dotted}.{key}" if dotted else key, struct)
+                if read is not None:
+                    clean[key] = read
         return clean
 
     def _value(self, node: Object, value: Any, path: str, dotted: str, struct: str) -> Any:
@@ -87,11 +89,15 @@ class Decoder:
 def _zero(node: Object) -> Any:
     """What a null in a list or a map becomes: the zero value of its Go type."""
     name = data.target(node)
+    if name in data.UNTYPED:
+        return None
     if name == data.QUANTITY:
         return "0"
     if name == data.INT_OR_STRING:
         return 0
-    return {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}[data.follow(node)["type"]]()
+    return {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool, "number": float}[
+        data.follow(node)["type"]
+    ]()
 
 
 def _scalar(node: Object, value: Any, dotted: str, struct: str) -> Any:
@@ -101,6 +107,10 @@ def _scalar(node: Object, value: Any, dotted: str, struct: str) -> Any:
         low, high = compiled.INT_BOUNDS[node.get("format", "int64")]
         if isinstance(value, float) or not low <= value <= high:
             raise _unmarshal(f"number {value}", _go_type(node, None), dotted, struct)
+        return value
+    if node["type"] == "number":
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _mismatch(value, node, None, dotted, struct)
         return value
     if not isinstance(value, bool if node["type"] == "boolean" else str):
         raise _mismatch(value, node, None, dotted, struct)
@@ -160,7 +170,41 @@ def _instant(value: Any, dotted: str, struct: str) -> float:
         raise DecodeError(f'parsing time "{text}": {unit} out of range') from None
 
 
+def _json(value: Any, dotted: str, struct: str) -> Any:
+    return value
+
+
+def _json_schema(value: Any) -> Any:
+    """A schema below one of the types that decode themselves: in there, Go drops unknown fields without a word."""
+    return {} if value is None else Decoder().read(data.JSON_SCHEMA, value)
+
+
+def _json_schema_or_array(value: Any, dotted: str, struct: str) -> Any:
+    if isinstance(value, list):
+        return [_json_schema(element) for element in value] or None
+    return _json_schema(value) if isinstance(value, dict) else None
+
+
+def _json_schema_or_bool(value: Any, dotted: str, struct: str) -> Any:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, dict):
+        raise DecodeError("boolean or JSON schema expected")
+    return _json_schema(value)
+
+
+def _json_schema_or_strings(value: Any, dotted: str, struct: str) -> Any:
+    if isinstance(value, list):
+        text: Object = {"type": "string"}
+        return ["" if element is None else _scalar(text, element, dotted, struct) for element in value] or None
+    return _json_schema(value) if isinstance(value, dict) else None
+
+
 _READERS = {
+    data.JSON: _json,
+    data.JSON_SCHEMA_OR_ARRAY: _json_schema_or_array,
+    data.JSON_SCHEMA_OR_BOOL: _json_schema_or_bool,
+    data.JSON_SCHEMA_OR_STRINGS: _json_schema_or_strings,
     data.QUANTITY: _quantity,
     data.INT_OR_STRING: _int_or_string,
     data.TIME: _time,
@@ -203,4 +247,6 @@ def _go_type(node: Object, name: str | None) -> str:
             return "bool"
         case "integer":
             return str(node.get("format", "int64"))
+        case "number":
+            return "float64"
     return "[]uint8" if node.get("format") == "byte" else "string"

@@ -37,6 +37,7 @@ KEYS = st.sampled_from(["app", "tier", "example.com/x", "Bad Key", "cpu", "memor
 QUANTITIES = st.sampled_from(["0", "1", "100m", "0.5", "1Gi", "1024Mi", "-1", "1e3", "1.5Gi", "1n"])
 TIMES = st.sampled_from(["2026-01-31T12:00:00Z", "1999-12-31T23:59:59Z"])
 MICRO_TIMES = st.sampled_from(["2026-01-31T12:00:00.000000Z", "2026-01-31T12:00:00.123456Z"])
+ANY_JSON = st.sampled_from(["", "a", 0, 1.5, True, [], {}, [None, {"a": [1]}], {"a": {"b": None}}])
 DEPTH_MAX = 9
 
 
@@ -52,8 +53,17 @@ def _definition(name: str, depth: int) -> st.SearchStrategy[Any]:
         data.TIME: TIMES,
         data.MICRO_TIME: MICRO_TIMES,
         data.INT_OR_STRING: st.integers(-2, 70000) | WORDS,
+        data.JSON: ANY_JSON,
     }
+    if name in data.UNTYPED and name not in special:
+        schema = _definition(data.JSON_SCHEMA, depth + 1)
+        other = st.booleans() if name == data.JSON_SCHEMA_OR_BOOL else st.lists(_element(name, depth), min_size=1)
+        return schema | other
     return special[name] if name in special else _node(data.definitions()[name], depth)
+
+
+def _element(name: str, depth: int) -> st.SearchStrategy[Any]:
+    return WORDS if name == data.JSON_SCHEMA_OR_STRINGS else _definition(data.JSON_SCHEMA, depth + 1)
 
 
 def _node(node: Object, depth: int) -> st.SearchStrategy[Any]:
@@ -72,6 +82,8 @@ def _node(node: Object, depth: int) -> st.SearchStrategy[Any]:
             return st.sampled_from([-1, 0, 1, 2, 30, 80, 65535, 65536, 2**31 - 1])
         case "boolean":
             return st.booleans()
+        case "number":
+            return st.sampled_from([-1, 0, 2, 1.5, 1e30])
     return st.just("YQ==") if node.get("format") == "byte" else WORDS
 
 

@@ -29,6 +29,8 @@ from picluster.api.types import Object
 KINDS = (*RESOURCES, *BODIES)
 CORE = "io.k8s.api.core.v1."
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
+RESOURCE = "io.k8s.api.resource.v1."
+EXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 
 NAMESPACE = bytes.fromhex(
     "6b3873000a0f0a02763112094e616d65737061636512190a110a016712001a0022002a0032003800420012001a020a001a002200"
@@ -128,8 +130,10 @@ def go_value(node: Object, value: Any) -> Any:
     name = data.target(node)
     if value is None and (name is None or name in (data.QUANTITY, data.INT_OR_STRING)):
         return zero(node)
-    if name in (data.TIME, data.MICRO_TIME, data.FIELDS_V1, data.QUANTITY, data.INT_OR_STRING):
+    if name in (data.TIME, data.MICRO_TIME, data.FIELDS_V1, data.RAW_EXTENSION, data.QUANTITY, data.INT_OR_STRING):
         return value
+    if name in data.UNTYPED:
+        return untyped(name, value)
     if name is not None:
         return as_go_says_it(name, value or {})
     if node["type"] == "array":
@@ -139,10 +143,18 @@ def go_value(node: Object, value: Any) -> Any:
     return value
 
 
+def untyped(name: str, value: Any) -> Any:
+    if name == data.JSON or value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, dict):
+        return as_go_says_it(data.JSON_SCHEMA, value)
+    return value if name == data.JSON_SCHEMA_OR_STRINGS else [as_go_says_it(data.JSON_SCHEMA, one) for one in value]
+
+
 def zero(node: Object) -> Any:
     name = data.target(node)
     if name is not None:
-        return {data.QUANTITY: "0", data.INT_OR_STRING: 0}.get(name, {})
+        return {data.QUANTITY: "0", data.INT_OR_STRING: 0, data.RAW_EXTENSION: None}.get(name, {})
     return {"array": None, "object": None, "integer": 0, "boolean": False, "string": ""}[node["type"]]
 
 
@@ -158,6 +170,11 @@ UNNUMBERED = {
     CORE + "ResourceHealth": {"message"},
     CORE + "VolumeMountStatus": {"volumeStatus"},
     META + "ListMeta": {"shardInfo"},
+    RESOURCE + "Device": {"nodeAllocatableResourceMappings"},
+    RESOURCE + "DeviceAttribute": {"bools", "ints", "strings", "versions"},
+    EXTENSIONS + "CustomResourceDefinitionCondition": {"observedGeneration"},
+    EXTENSIONS + "CustomResourceDefinitionStatus": {"observedGeneration"},
+    "io.k8s.api.storage.v1.CSIDriverSpec": {"preventPodSchedulingIfMissing"},
     **dict.fromkeys(
         [
             CORE + "ContainerExtendedResourceRequest",
@@ -167,6 +184,7 @@ UNNUMBERED = {
             CORE + "PodSchedulingGroup",
             CORE + "VolumeStatus",
             META + "ShardInfo",
+            RESOURCE + "NodeAllocatableResourceMapping",
             "io.k8s.apimachinery.pkg.version.Info",
         ]
     ),
@@ -201,9 +219,11 @@ def test_no_number_means_two_fields() -> None:
 
 @pytest.mark.parametrize("resource", KINDS, ids=lambda resource: resource.id or resource.kind)
 def test_no_kind_contains_itself(resource: Resource) -> None:
-    """So that the depth of a message is bounded by the definitions."""
+    """So that the depth of a message is bounded by the definitions; only JSON schemas are as deep as one likes."""
 
     def walk(name: str, above: tuple[str, ...]) -> None:
+        if name == data.JSON_SCHEMA:
+            return
         assert name not in above
         for child in data.definitions()[name].get("properties", {}).values():
             while "items" in child or isinstance(child.get("additionalProperties"), dict):
@@ -263,6 +283,49 @@ def test_fields(spec: bytes, expected: Object | None) -> None:
     assert protobuf.decode(pod_with(spec), PODS) == ({**types, "spec": expected} if expected else types)
 
 
+def crd_with(schema: bytes) -> bytes:
+    version = wire.text(1, "v1") + wire.chunk(4, wire.chunk(1, schema))
+    return wire.envelope("apiextensions.k8s.io/v1", "CustomResourceDefinition", wire.chunk(2, wire.chunk(7, version)))
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        (wire.double(9, 1.5) + wire.double(11, -3), {"maximum": 1.5, "minimum": -3}),
+        (wire.chunk(8, wire.chunk(1, b'{"a":[null,1]}')), {"default": {"a": [None, 1]}}),
+        (wire.chunk(8, b""), {}),
+        (wire.chunk(20, wire.chunk(1, b"null")) + wire.chunk(20, wire.chunk(1, b'"a"')), {"enum": [None, "a"]}),
+        (wire.chunk(24, wire.chunk(1, wire.text(5, "string"))), {"items": {"type": "string"}}),
+        (wire.chunk(24, wire.chunk(2, b"") + wire.chunk(2, wire.text(5, "a"))), {"items": [{}, {"type": "a"}]}),
+        (wire.chunk(30, wire.number_field(1, 0)), {"additionalProperties": False}),
+        (wire.chunk(30, wire.number_field(1, 1)), {"additionalProperties": True}),
+        (wire.chunk(30, wire.number_field(1, 1) + wire.chunk(2, b"")), {"additionalProperties": {}}),
+        (
+            wire.chunk(32, wire.text(1, "a") + wire.chunk(2, wire.text(2, "b") + wire.text(2, "c"))),
+            {"dependencies": {"a": ["b", "c"]}},
+        ),
+        (wire.number_field(38, 1), {"x-kubernetes-preserve-unknown-fields": True}),
+    ],
+)
+def test_json_schemas(schema: bytes, expected: Object) -> None:
+    versions = protobuf.decode(crd_with(schema), PODS)["spec"]["versions"]
+    assert versions == [{"name": "v1", "schema": {"openAPIV3Schema": expected}}]
+
+
+def test_a_json_schema_has_a_greatest_depth() -> None:
+    schema = b""
+    for _ in range(2000):
+        schema = wire.chunk(28, schema)
+    with pytest.raises(ValueError, match="exceeded max depth"):
+        protobuf.decode(crd_with(schema), PODS)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_json_cannot_say_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="json: unsupported value"):
+        protobuf.decode(crd_with(wire.double(9, value)), PODS)
+
+
 def lease_with(spec: bytes) -> bytes:
     return wire.envelope("coordination.k8s.io/v1", "Lease", wire.chunk(2, spec))
 
@@ -320,7 +383,7 @@ def test_the_default_stands_in_for_what_the_envelope_does_not_say() -> None:
         (b"k8s\x00", "empty body"),
         (b"k8s", "does not appear to be a protobuf message, expected prefix [107 56 115 0]"),
         (b'{"kind":"Pod"}', "does not appear to be a protobuf message"),
-        (wire.envelope("v1", "Job", b""), 'no kind "Job" is registered for version "v1"'),
+        (wire.envelope("v1", "Jobs", b""), 'no kind "Jobs" is registered for version "v1"'),
         (wire.envelope("apps/v1", "Pod", b""), 'no kind "Pod" is registered for version "apps/v1"'),
         (wire.envelope("v1", "Pod", b"", "gzip"), 'unsupported content encoding "gzip"'),
         (NAMESPACE[:-6], "unexpected EOF"),

@@ -21,14 +21,14 @@ def test_the_committed_data_is_up_to_date() -> None:
 def test_every_kind_and_its_list_is_there() -> None:
     for resource in (*RESOURCES, *BODIES):
         assert schema.definition(resource.schema)["type"] == "object"
-    for resource in RESOURCES:
+    for resource in (r for r in RESOURCES if "list" in r.verbs):
         assert schema.definition(resource.schema + "List")["properties"]["items"]["type"] == "array"
 
 
 def test_definitions_are_closed_and_carry_no_prose() -> None:
     text = generate.DEFINITIONS_FILE.read_text()
     assert '"description":"' not in text
-    assert "null" not in text
+    assert '"null"' not in text
     names = set(data.definitions())
     for definition in data.definitions().values():
         for reference in generate.references(definition):

@@ -14,9 +14,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from picluster.api import schema
+from picluster.api import errors, schema
 from picluster.api.errors import ApiError
-from picluster.api.resources import BODIES, DEPLOYMENTS, LEASES, NODES, PODS, RESOURCES, SECRETS, SERVICES, Resource
+from picluster.api.resources import (
+    BODIES,
+    CUSTOM_RESOURCE_DEFINITIONS,
+    DEPLOYMENTS,
+    LEASES,
+    NODES,
+    PODS,
+    RESOURCES,
+    SECRETS,
+    SERVICES,
+    Resource,
+)
 from picluster.api.schemas import compiled
 from picluster.api.types import Object
 
@@ -325,3 +336,55 @@ def _has_duplicates(value: Any) -> bool:
         keys = [key for key, _ in value]
         return len(set(keys)) < len(keys) or any(_has_duplicates(child) for _, child in value)
     return isinstance(value, list) and any(map(_has_duplicates, value))
+
+
+def crd(schema: Any) -> Object:
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    return {"spec": {"group": "g", "names": {"plural": "p", "kind": "K"}, "scope": "Cluster", "versions": [version]}}
+
+
+@pytest.mark.parametrize(
+    ("schema_props", "clean", "unknown"),
+    [
+        ({"default": None, "enum": [None, 1], "minimum": 1.5}, {"enum": [None, 1], "minimum": 1.5}, []),
+        ({"properties": {"a": {"typo": 1}}}, {"properties": {"a": {}}}, ["properties.a.typo"]),
+        ({"items": {"typo": 1, "type": "string"}}, {"items": {"type": "string"}}, []),
+        ({"items": [None, {"type": "a"}], "not": None}, {"items": [{}, {"type": "a"}]}, []),
+        ({"items": "a"}, {}, []),
+        ({"additionalProperties": {"typo": 1}, "additionalItems": False},
+         {"additionalProperties": {}, "additionalItems": False}, []),
+        ({"dependencies": {"a": ["b", None], "c": {"typo": 1}}}, {"dependencies": {"a": ["b", ""], "c": {}}}, []),
+        ({"example": {"anything": [None]}, "title": None}, {"example": {"anything": [None]}}, []),
+    ],
+)  # fmt: skip
+def test_json_schemas_in_definitions(schema_props: Object, clean: Object, unknown: list[str]) -> None:
+    obj = crd(schema_props)
+    found = schema.conform(CUSTOM_RESOURCE_DEFINITIONS, obj)
+    assert obj == crd(clean)
+    assert found == [f"spec.versions[0].schema.openAPIV3Schema.{path}" for path in unknown]
+    assert schema.conform(CUSTOM_RESOURCE_DEFINITIONS, obj) == []
+
+
+@pytest.mark.parametrize(
+    ("schema_props", "message"),
+    [
+        ({"additionalProperties": "yes"}, "boolean or JSON schema expected"),
+        ({"maximum": "1"}, "json: cannot unmarshal string into Go struct field JSONSchemaProps."
+         "spec.versions.schema.openAPIV3Schema.maximum of type float64"),
+        ({"items": {"maximum": "1"}}, "cannot unmarshal string into Go struct field JSONSchemaProps.maximum of type"),
+        ({"dependencies": {"a": [1]}}, "cannot unmarshal number into Go struct field"),
+    ],
+)  # fmt: skip
+def test_json_schemas_that_are_none(schema_props: Object, message: str) -> None:
+    with pytest.raises(errors.ApiError) as refused:
+        schema.conform(CUSTOM_RESOURCE_DEFINITIONS, crd(schema_props))
+    assert refused.value.code == 400
+    assert message in refused.value.message
+
+
+def test_a_json_schema_has_a_greatest_depth() -> None:
+    deep: Object = {"typo": 1}
+    for _ in range(2000):
+        deep = {"not": deep}
+    with pytest.raises(errors.ApiError, match="exceeded max depth"):
+        schema.conform(CUSTOM_RESOURCE_DEFINITIONS, crd(deep))
