@@ -2,9 +2,10 @@
 
 Kubernetes gives every field of its Go types a number that never changes, in the type's ``protobuf`` tag; OpenAPI does
 not carry it. Collected from the struct tags and types of ``k8s.io/api`` and ``k8s.io/apimachinery`` 0.33, as the
-reflection data of ``kubectl`` 1.33 has them, and for what is newer or not in there from the tags in ``types.go`` of 0.34
-and 0.35 and the ``generated.proto`` of ``apiextensions-apiserver`` and ``kube-aggregator``. Kinds that have become v1
-since have the numbers of the beta before it. The newest fields have no number here, and what a client says of them in protobuf is skipped; a test lists them.
+reflection data of ``kubectl`` 1.33 has them, and for what is newer or not in there from the tags in ``types.go`` of
+0.34 and 0.35 and the ``generated.proto`` of ``apiextensions-apiserver`` and ``kube-aggregator``. Kinds that have become
+v1 since have the numbers of the beta before it. The newest fields have no number here, and what a client says of them
+in protobuf is skipped; a test lists them.
 """
 
 from __future__ import annotations
