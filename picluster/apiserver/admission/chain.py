@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from picluster.api.resources import Resource
 from picluster.api.types import Object
@@ -19,7 +19,7 @@ class Attributes:
     """What is about to happen. ``obj`` is ``None`` for deletions, ``old`` for creations.
 
     ``options`` is the CreateOptions, UpdateOptions, PatchOptions or DeleteOptions of the request; what a plugin puts
-    into ``warnings`` the client is told.
+    into ``warnings`` the client is told. ``again`` is for plugins that may change an object twice.
     """
 
     user: User
@@ -33,6 +33,29 @@ class Attributes:
     dry_run: bool = False
     options: Object = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    again: Reinvocation | None = None
+
+
+class Reinvocation:
+    """Whether the mutating plugins run once more, since one of them changed what an earlier one had seen.
+
+    Source: ``admission/reinvocation.go`` in ``k8s.io/apiserver``. ``running`` says that this is the second time;
+    ``contexts`` is what each plugin keeps between the two, by its name.
+    """
+
+    __slots__ = ("contexts", "running", "wanted")
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self.running = False
+        self.contexts: dict[str, Any] = {}
+
+
+def reinvocation(attributes: Attributes) -> Reinvocation:
+    """That of the request, made when first asked for."""
+    if attributes.again is None:
+        attributes.again = Reinvocation()
+    return attributes.again
 
 
 class Plugin(Protocol):
@@ -79,6 +102,10 @@ class Chain:
             plugins = self._mutating[key] = tuple(p for p in self._concerned(key) if isinstance(p, Mutating))
         for plugin in plugins:
             await plugin.admit(attributes)
+        if attributes.again is not None and attributes.again.wanted:
+            attributes.again.running = True
+            for plugin in plugins:
+                await plugin.admit(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         key = (attributes.resource, attributes.subresource, attributes.operation)
