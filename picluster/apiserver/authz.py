@@ -17,7 +17,7 @@ from picluster.apiserver.requestinfo import RequestInfo
 MASTERS = "system:masters"
 PUBLIC_PATHS = frozenset({"/version", "/version/", "/healthz", "/livez", "/readyz"})
 PUBLIC_PREFIXES = ("/livez/", "/readyz/", "/healthz/")
-DISCOVERY_PATHS = frozenset({"/api", "/apis"})
+DISCOVERY_PATHS = frozenset({"/api", "/apis", "/.well-known/openid-configuration", "/openid/v1/jwks"})
 DISCOVERY_PREFIXES = ("/api/", "/apis/", "/openapi/")
 
 READ = frozenset({"get", "list", "watch"})

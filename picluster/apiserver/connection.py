@@ -28,7 +28,9 @@ class Connection(web.RequestHandler):
         self._writable.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.user = user_of(transport.get_extra_info("peercert"))
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None and (certificate := tls.getpeercert()):
+            self.user = user_of(certificate, tls.getpeercert(binary_form=True))
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:

@@ -16,6 +16,7 @@ from aiohttp import web
 from picluster.api import errors
 from picluster.apiserver.answers import error_response, respond
 from picluster.apiserver.authn import User
+from picluster.apiserver.authn.authenticator import Authenticator
 from picluster.apiserver.authz import Authorizer, authorize, is_public
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.catalog import Catalog
@@ -52,6 +53,7 @@ class Handler:
         catalog: Catalog,
         registry: Registry,
         cache: WatchCache,
+        authenticator: Authenticator,
         chain: Sequence[Authorizer],
         metrics: Metrics,
         features: Features,
@@ -59,6 +61,7 @@ class Handler:
         self._catalog = catalog
         self._registry = registry
         self._cache = cache
+        self._authenticator = authenticator
         self._chain = tuple(chain)
         self._metrics = metrics
         self._features = features
@@ -84,7 +87,7 @@ class Handler:
         return response
 
     async def _serve(self, request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
-        user = connection_of(request).user
+        user = self._authenticator.authenticate(request, connection_of(request).user).user
         if user.anonymous and not (info.target.resource is None and is_public(info.path)):
             raise errors.unauthorized()
         authorize(self._chain, user, info)

@@ -45,6 +45,11 @@ class Metrics:
             buckets=LATENCY_BUCKETS_S,
             registry=self._registry,
         )
+        self.stale_tokens = Counter(
+            "serviceaccount_stale_tokens_total",
+            "Uses of service account tokens after the time at which they should have been renewed.",
+            registry=self._registry,
+        )
         self._counted = lru_cache(maxsize=4096)(self._count_child)
         self._timed = lru_cache(maxsize=1024)(self._time_child)
 

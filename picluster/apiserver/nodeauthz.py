@@ -78,9 +78,10 @@ class NodeAuthorizer:
 
     def _referenced(self, node: str, resource: Resource, request: RequestInfo) -> Decision:
         namespace, name = request.target.namespace, request.target.name
+        token = resource is SERVICE_ACCOUNTS and request.verb == "create" and request.target.subresource == "token"
         if request.verb in ("list", "watch"):
             name = parse_fields(resource, request.query.get("fieldSelector", "")).exact("metadata.name") or ""
-        if request.verb not in READ or not name or request.target.subresource:
+        if not token and (request.verb not in READ or not name or request.target.subresource):
             return Decision(False, "can only read namespaced object of this type")
         for pod in self._cache.collection(PODS).on_node(node):
             if pod.namespace == namespace and (resource, name) in references(pod.wire):

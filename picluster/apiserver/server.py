@@ -9,7 +9,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from picluster.api.resources import SERVICES
+from picluster.api.resources import SERVICES, TOKEN_REVIEWS
 from picluster.apiserver import connects, wellknown
 from picluster.apiserver.admission.chain import Chain
 from picluster.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
@@ -17,6 +17,14 @@ from picluster.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from picluster.apiserver.admission.noderestriction import NodeRestriction
 from picluster.apiserver.admission.priority import Priority
 from picluster.apiserver.admission.serviceaccount import ServiceAccount
+from picluster.apiserver.authn import oidc
+from picluster.apiserver.authn.authenticator import Authenticator
+from picluster.apiserver.authn.bootstraptokens import BootstrapTokens
+from picluster.apiserver.authn.legacytokens import LegacyTokenUse
+from picluster.apiserver.authn.result import TokenAuthenticator
+from picluster.apiserver.authn.serviceaccounts import ServiceAccountTokens
+from picluster.apiserver.authn.tokenkeys import DEFAULT_ISSUER, ServiceAccountConfig, TokenKeys
+from picluster.apiserver.authn.tokenreview import token_review
 from picluster.apiserver.authz import BootstrapRoles, Masters, PublicInfo
 from picluster.apiserver.bootstrap import Advertised, bootstrap
 from picluster.apiserver.cache.watchcache import WatchCache
@@ -48,7 +56,8 @@ class ApiServerConfig:
     """``port`` 0 takes any free one; ``advertise`` is the address that the ``kubernetes`` Service leads to.
 
     ``client_ca`` signs the certificates of clients and agents. Logs and exec are served when there is a client
-    certificate to show to agents (``agent_client_cert``, ``agent_client_key``). ``disabled_admission`` names plugins as
+    certificate to show to agents (``agent_client_cert``, ``agent_client_key``); service account tokens are made and
+    taken when there are keys for them (``service_accounts``). ``disabled_admission`` names plugins as
     kube-apiserver's ``--disable-admission-plugins`` does.
     """
 
@@ -64,6 +73,7 @@ class ApiServerConfig:
     disabled_admission: frozenset[str] = frozenset()
     agent_client_cert: Path | None = None
     agent_client_key: Path | None = None
+    service_accounts: ServiceAccountConfig | None = None
 
 
 class ApiServer:
@@ -88,6 +98,7 @@ class ApiServer:
         self._services = ServiceAllocator(config.service_cidr, rng or random.SystemRandom())
         self.registry = Registry(Store(backend, self.cache, self._metrics), self._admission(), self._services, clock)
         self._tasks = Tasks("apiserver")
+        self._authenticator = self._authentication()
         self._ready = False
         self._http: HttpServer | None = None
         self._listener: asyncio.Server | None = None
@@ -150,7 +161,15 @@ class ApiServer:
         self._connect_agents()
         authorizers = (Masters(), PublicInfo(), BootstrapRoles(), NodeAuthorizer(self.cache))
         self._http = HttpServer(
-            Handler(self.catalog, self.registry, self.cache, authorizers, self._metrics, self.features)
+            Handler(
+                self.catalog,
+                self.registry,
+                self.cache,
+                self._authenticator,
+                authorizers,
+                self._metrics,
+                self.features,
+            )
         )
         self._listener = await asyncio.get_running_loop().create_server(
             self._http, self.config.bind, self.config.port, ssl=tls_context(self.config), backlog=BACKLOG
@@ -162,6 +181,26 @@ class ApiServer:
         if cert is not None and key is not None:
             self._proxy = AgentProxy(connects.agent_context(cert, key, self.config.client_ca))
             self.features.connects.update(connects.handlers(self.registry, self._proxy))
+
+    def _authentication(self) -> Authenticator:
+        """What takes bearer tokens, and answers whose they are."""
+        settings = self.config.service_accounts
+        audiences: tuple[str, ...] = (DEFAULT_ISSUER,)
+        tokens: list[TokenAuthenticator] = []
+        if settings is not None:
+            keys = self.registry.token_keys = TokenKeys(settings, self._metrics.stale_tokens)
+            audiences = keys.audiences
+            used = LegacyTokenUse(self.registry, self._tasks)
+            tokens.append(ServiceAccountTokens(keys, self.cache, self._clock, used.mark))
+            address = f"{self.config.advertise}:"
+            self.features.paths[oidc.CONFIGURATION_PATH] = oidc.configuration_handler(
+                keys, lambda: f"{address}{self.port}"
+            )
+            self.features.paths[oidc.JWKS_PATH] = oidc.jwks_handler(keys)
+        tokens.append(BootstrapTokens(self.cache, self._clock, audiences))
+        authenticator = Authenticator(tokens, audiences)
+        self.registry.reviews[TOKEN_REVIEWS] = token_review(authenticator)
+        return authenticator
 
     def _admission(self) -> Chain:
         plugins = (

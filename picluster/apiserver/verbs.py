@@ -10,12 +10,12 @@ import orjson
 from aiohttp import web
 
 from picluster.api import conversion, errors, patch
-from picluster.api.resources import BINDING, DELETE_OPTIONS, EVICTION, SCALE, Resource
+from picluster.api.resources import BINDING, DELETE_OPTIONS, EVICTION, SCALE, TOKEN_REQUEST, Resource
 from picluster.apiserver import listing, negotiate, tables
 from picluster.apiserver.answers import Answer, respond
 from picluster.apiserver.authn import User
 from picluster.apiserver.cache.watchcache import WatchCache
-from picluster.apiserver.registry import binding, create, delete, eviction, scale, update
+from picluster.apiserver.registry import binding, create, delete, eviction, review, scale, token, update
 from picluster.apiserver.registry import patch as patching
 from picluster.apiserver.registry.options import DeleteOptions, delete_options, dry_run
 from picluster.apiserver.registry.registry import Registry, Write
@@ -108,6 +108,8 @@ async def _create(call: Call) -> web.StreamResponse:
     if call.info.target.name:
         raise errors.method_not_supported(call.resource.group, call.resource.plural, "create")
     write, (obj, body) = call.write(), await call.decoded(call.resource)
+    if not call.resource.stored:
+        return await _answer(call, write, await review.review(call.registry, write, obj, _json(call, body)))
     return await _answer(call, write, await create.create(call.registry, write, obj, _json(call, body)))
 
 
@@ -151,6 +153,12 @@ async def _bind(call: Call) -> web.StreamResponse:
 async def _evict(call: Call) -> web.StreamResponse:
     write, (body, _) = call.write(), await call.decoded(EVICTION)
     return await _answer(call, write, await eviction.evict(call.registry, write, body))
+
+
+async def _request_token(call: Call) -> web.StreamResponse:
+    write, (body, raw) = call.write(), await call.decoded(TOKEN_REQUEST)
+    answer = await token.request_token(call.registry, write, body, _json(call, raw))
+    return await _answer(call, write, answer)
 
 
 async def _get_scale(call: Call) -> web.StreamResponse:
@@ -206,6 +214,7 @@ HANDLERS: dict[tuple[str, str], Callable[[Call], Awaitable[web.StreamResponse]]]
     ("patch", "*"): _patch,
     ("create", "binding"): _bind,
     ("create", "eviction"): _evict,
+    ("create", "token"): _request_token,
     ("get", "scale"): _get_scale,
     ("update", "scale"): _update_scale,
     ("patch", "scale"): _patch_scale,

@@ -86,6 +86,7 @@ def clients(config: ServerConfig, roles: Sequence[str], hollow_nodes: int) -> li
 @contextlib.asynccontextmanager
 async def apiserver(config: ServerConfig) -> AsyncIterator[None]:
     """The API server on its store; on the way out requests under way finish, then the store is closed."""
+    from picluster.apiserver.authn.tokenkeys import ServiceAccountConfig
     from picluster.apiserver.server import ApiServer, ApiServerConfig
     from picluster.storage.backend import StorageError
     from picluster.storage.sqlite import SqliteBackend
@@ -101,6 +102,7 @@ async def apiserver(config: ServerConfig) -> AsyncIterator[None]:
         service_cidr=config.service_cidr,
         agent_client_cert=config.pki_dir / "apiserver-kubelet-client.crt",
         agent_client_key=config.pki_dir / "apiserver-kubelet-client.key",
+        service_accounts=ServiceAccountConfig(config.pki_dir / "sa.key", (config.pki_dir / "sa.pub",)),
     )
     if not settings.cert.exists():
         raise ServerError(f"{settings.cert} is not there: make it with: picluster pki init --dir {config.pki_dir}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from picluster.api.meta import now_rfc3339
 from picluster.api.resources import NODES, PODS
+from picluster.apiserver.authn.tokenkeys import ServiceAccountConfig
 from picluster.apiserver.server import ApiServer, ApiServerConfig
 from picluster.client import Client, ClientConfig, PatchType
 from picluster.storage.memory import MemoryBackend
@@ -32,7 +33,8 @@ class Cluster:
     async def start(self) -> None:
         names = {"cert": "apiserver.crt", "key": "apiserver.key", "client_ca": "ca.crt"}
         files = {name: self.pki.directory / file for name, file in names.items()}
-        self.server = ApiServer(ApiServerConfig(**files, port=self.port), self.backend)
+        accounts = ServiceAccountConfig(self.pki.directory / "sa.key", (self.pki.directory / "sa.pub",))
+        self.server = ApiServer(ApiServerConfig(**files, port=self.port, service_accounts=accounts), self.backend)
         await self.server.start()
         self.port = self.server.port
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from picluster.api import schema
@@ -9,6 +10,7 @@ from picluster.api.resources import Resource
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import Attributes, Chain
 from picluster.apiserver.authn import User
+from picluster.apiserver.authn.tokenkeys import TokenKeys
 from picluster.apiserver.registry.kinds import BuiltIn, Kind
 from picluster.apiserver.registry.services import ServiceAllocator
 from picluster.apiserver.registry.store import Store
@@ -17,13 +19,18 @@ from picluster.util.clock import Clock
 
 @dataclass(slots=True)
 class Registry:
-    """``kinds`` are those that are not built in, or have been asked for already, by their row."""
+    """``kinds`` are those that are not built in, or have been asked for already, by their row.
+
+    ``reviews`` answer what is asked and never stored. Without ``token_keys`` no service account tokens are made.
+    """
 
     store: Store
     admission: Chain
     services: ServiceAllocator
     clock: Clock
     kinds: dict[Resource, Kind] = field(default_factory=dict)
+    reviews: dict[Resource, Review] = field(default_factory=dict)
+    token_keys: TokenKeys | None = None
 
     def kind(self, resource: Resource) -> Kind:
         found = self.kinds.get(resource)
@@ -51,6 +58,10 @@ class Write:
             self.user, operation, self.resource, self.subresource, self.namespace, self.name, obj, old, self.dry_run,
             self.options, self.warnings,
         )  # fmt: skip
+
+
+Review = Callable[[Write, Object], Awaitable[Object]]
+"""Takes a question, in its kept form, and gives it back with its answer; raises ``ApiError``."""
 
 
 def read_object(write: Write, kind: Kind, obj: Object, body: bytes | None) -> None:

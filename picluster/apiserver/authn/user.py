@@ -1,10 +1,11 @@
-"""Who a connection is: the subject of its client certificate (CN is the user, O are the groups).
+"""A user, and who a connection is: the subject of its client certificate (CN is the user, O are the groups).
 
 TLS has verified the certificate against the client CA before any of this runs; a connection without one is anonymous.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ AUTHENTICATED = "system:authenticated"
 UNAUTHENTICATED = "system:unauthenticated"
 NODE_PREFIX = "system:node:"
 NODES_GROUP = "system:nodes"
+CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,11 @@ class User:
 ANONYMOUS = User("system:anonymous", frozenset({UNAUTHENTICATED}))
 
 
-def user_of(certificate: Mapping[str, Any] | None) -> User:
-    """The user of a peer certificate as ``ssl.SSLObject.getpeercert`` gives it; ``None`` or empty is anonymous."""
+def user_of(certificate: Mapping[str, Any] | None, der: bytes | None = None) -> User:
+    """The user of a peer certificate as ``ssl.SSLObject.getpeercert`` gives it; ``None`` or empty is anonymous.
+
+    ``der``, the same certificate's bytes, tells this credential of the user from others (KEP-4193).
+    """
     name, groups = "", {AUTHENTICATED}
     for relative_name in (certificate or {}).get("subject", ()):
         for attribute, value in relative_name:
@@ -48,4 +53,5 @@ def user_of(certificate: Mapping[str, Any] | None) -> User:
                 name = value
             elif attribute == "organizationName":
                 groups.add(value)
-    return User(name, frozenset(groups)) if name else ANONYMOUS
+    extra = ((CREDENTIAL_ID, (f"X509SHA256={hashlib.sha256(der).hexdigest()}",)),) if der else ()
+    return User(name, frozenset(groups), extra=extra) if name else ANONYMOUS
