@@ -17,6 +17,9 @@ from picluster.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from picluster.apiserver.admission.noderestriction import NodeRestriction
 from picluster.apiserver.admission.priority import Priority
 from picluster.apiserver.admission.serviceaccount import ServiceAccount
+from picluster.apiserver.admission.webhooks.dispatch import Dispatcher
+from picluster.apiserver.admission.webhooks.mutating import MutatingWebhooks
+from picluster.apiserver.admission.webhooks.validating import ValidatingWebhooks
 from picluster.apiserver.authn import oidc
 from picluster.apiserver.authn.authenticator import Authenticator
 from picluster.apiserver.authn.bootstraptokens import BootstrapTokens
@@ -30,6 +33,7 @@ from picluster.apiserver.bootstrap import Advertised, bootstrap
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.connection import HttpServer
+from picluster.apiserver.frontproxy import FrontProxy
 from picluster.apiserver.health import health_handler, metrics_handler
 from picluster.apiserver.http import Features, Handler
 from picluster.apiserver.metrics import Metrics
@@ -39,6 +43,8 @@ from picluster.apiserver.registry.registry import Registry
 from picluster.apiserver.registry.services import ServiceAllocator
 from picluster.apiserver.registry.store import Store
 from picluster.apiserver.upkeep import Upkeep
+from picluster.apiserver.webhooks.client import WebhookClient
+from picluster.apiserver.webhooks.trust import Identity
 from picluster.storage.backend import Backend
 from picluster.util.clock import SYSTEM_CLOCK, Clock
 from picluster.util.tasks import Tasks
@@ -73,6 +79,7 @@ class ApiServerConfig:
     disabled_admission: frozenset[str] = frozenset()
     agent_client_cert: Path | None = None
     agent_client_key: Path | None = None
+    front_proxy: FrontProxy | None = None
     service_accounts: ServiceAccountConfig | None = None
 
 
@@ -95,6 +102,7 @@ class ApiServer:
         self._backend = backend
         self._clock = clock
         self._metrics = Metrics(self.cache)
+        self._webhooks = WebhookClient(self.cache, proxy_identity(config))
         self._services = ServiceAllocator(config.service_cidr, rng or random.SystemRandom())
         self.registry = Registry(Store(backend, self.cache, self._metrics), self._admission(), self._services, clock)
         self._tasks = Tasks("apiserver")
@@ -147,6 +155,7 @@ class ApiServer:
         if self._proxy is not None:
             await self._proxy.close()
             self._proxy = None
+        await self._webhooks.close()
         await self._backend.close()
 
     async def _listen(self) -> None:
@@ -203,14 +212,24 @@ class ApiServer:
         return authenticator
 
     def _admission(self) -> Chain:
+        dispatcher = Dispatcher(
+            self.cache, self._webhooks, self.catalog, lambda resource: self.registry.kind(resource), lambda user: None
+        )
         plugins = (
             NamespaceLifecycle(self.cache),
             ServiceAccount(self.cache, self._clock),
             NodeRestriction(self.cache),
             Priority(),
             DefaultTolerationSeconds(),
+            MutatingWebhooks(self.cache, dispatcher),
+            ValidatingWebhooks(self.cache, dispatcher),
         )
         return Chain(plugins, self.config.disabled_admission)
+
+
+def proxy_identity(config: ApiServerConfig) -> Identity | None:
+    """What webhooks and extension API servers are shown."""
+    return None if config.front_proxy is None else Identity(config.front_proxy.cert, config.front_proxy.key)
 
 
 def tls_context(config: ApiServerConfig) -> ssl.SSLContext:

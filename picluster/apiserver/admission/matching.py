@@ -1,6 +1,6 @@
 """Whether a webhook or a policy concerns a request: rules, selectors, and conditions in CEL.
 
-``Matcher`` is made once of a webhook, of a policy's ``matchConstraints`` or of a binding's ``matchResources``, and asked
+``Matcher`` is made of a webhook, of a policy's ``matchConstraints`` or of a binding's ``matchResources``, and asked
 for each request; ``MatchConditions`` likewise of their ``matchConditions``. ``bindings`` is what expressions see of a
 request. Sources: ``webhook/predicates``, ``webhook/matchconditions`` and ``policy/matching`` in
 ``apiserver/pkg/admission/plugin``.

@@ -1,0 +1,136 @@
+"""Who is asked about a request, in which version of the object, and what becomes of a call that fails."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from picluster.api import errors, meta
+from picluster.api.cel import CelError
+from picluster.api.cel.access import Access
+from picluster.api.resources import Resource
+from picluster.api.types import Object
+from picluster.apiserver.admission.chain import Attributes
+from picluster.apiserver.admission.matching import admission_request, bindings
+from picluster.apiserver.admission.webhooks import review
+from picluster.apiserver.admission.webhooks.hooks import Hook
+from picluster.apiserver.admission.webhooks.review import InvalidResponse, Response
+from picluster.apiserver.authn import User
+from picluster.apiserver.cache.watchcache import WatchCache
+from picluster.apiserver.registry.kinds import Kind
+from picluster.apiserver.webhooks.client import CallFailed, WebhookClient
+
+log = logging.getLogger(__name__)
+
+HARMLESS = ("None", "NoneOnDryRun")
+"""The ``sideEffects`` of webhooks that may be asked in a dry run."""
+
+
+class FailedCalling(Exception):
+    """A webhook without a usable answer, which its ``failurePolicy`` decides upon."""
+
+    def __init__(self, webhook: str, why: str) -> None:
+        super().__init__(f'failed calling webhook "{webhook}": {why}')
+
+
+class Dispatcher:
+    """What both plugins need of the server.
+
+    ``serving`` are the rows that are served, ``kind`` finds what is known of one, and ``access`` is what conditions ask
+    about a user's rights.
+    """
+
+    def __init__(
+        self,
+        cache: WatchCache,
+        client: WebhookClient,
+        serving: Iterable[Resource],
+        kind: Callable[[Resource], Kind],
+        access: Callable[[User], Access | None],
+    ) -> None:
+        self._cache = cache
+        self._client = client
+        self._serving = serving
+        self._access = access
+        self.kind = kind
+
+    def matched(self, hook: Hook, attributes: Attributes) -> Resource | None:
+        """The row that the webhook asked to see the object as, ``None`` if it is not asked; raises ``ApiError``."""
+        matched = hook.matcher.match(attributes, self._cache, self._serving)
+        if matched is None or not hook.conditions:
+            return matched
+        variables = bindings(attributes, matched, self._cache, self._access(attributes.user))
+        variables["object"] = self.shown(attributes.obj, attributes, matched)
+        variables["oldObject"] = self.shown(attributes.old, attributes, matched)
+        try:
+            return matched if hook.conditions.hold(variables) else None
+        except CelError as error:
+            if hook.fails_open:
+                log.warning("match conditions of webhook %s failed, failing open: %s", hook.name, error)
+                return None
+            resource = attributes.resource
+            raise errors.forbidden(resource.group, resource.plural, attributes.name, str(error)) from None
+
+    async def ask(self, hook: Hook, attributes: Attributes, matched: Resource, *, mutating: bool) -> Response:
+        """What the webhook says; its warnings are the client's.
+
+        Raises ``ApiError`` when it refuses, ``FailedCalling`` when it does not answer.
+        """
+        _check_dry_run(hook, attributes)
+        uid = meta.new_uid()
+        request = {
+            "uid": uid,
+            **admission_request(attributes, matched),
+            "object": self.shown(attributes.obj, attributes, matched),
+            "oldObject": self.shown(attributes.old, attributes, matched),
+        }
+        try:
+            version = review.version_of(hook.versions)
+            answer = await self._client.post(hook.client_config, review.review(version, request), hook.timeout_s)
+            response = review.read(version, uid, answer, mutating=mutating)
+        except CallFailed as error:
+            raise FailedCalling(hook.name, str(error)) from None
+        except InvalidResponse as error:
+            raise FailedCalling(hook.name, f"received invalid webhook response: {error}") from None
+        attributes.warnings.extend(response.warnings)
+        if not response.allowed:
+            raise review.rejection(hook.name, response.status)
+        return response
+
+    def shown(self, obj: Object | None, attributes: Attributes, matched: Resource) -> Object | None:
+        """``obj`` in the version of ``matched``; bodies of subresources have a version of their own."""
+        if obj is None or matched is attributes.resource or not is_whole(obj, attributes):
+            return obj
+        return self.kind(matched).from_stored(self.kind(attributes.resource).to_stored(obj))
+
+    def taken_back(self, obj: Object, attributes: Attributes, matched: Resource) -> Object:
+        """What ``shown`` gave, in the request's version again."""
+        if matched is attributes.resource or not is_whole(obj, attributes):
+            return obj
+        return self.kind(attributes.resource).from_stored(self.kind(matched).to_stored(obj))
+
+
+def is_whole(obj: Object, attributes: Attributes) -> bool:
+    """Whether ``obj`` is an object of the request's resource, and not the body of a subresource."""
+    return bool(obj.get("kind") == attributes.resource.kind)
+
+
+def failed(hook: Hook, failure: FailedCalling) -> None:
+    """Let a request pass without an answer, or refuse it: raises ``ApiError`` 500 unless the webhook fails open."""
+    if not hook.fails_open:
+        raise internal(str(failure)) from None
+    log.warning("%s; failing open", failure)
+
+
+def internal(why: str) -> errors.ApiError:
+    """``NewInternalError``: the cause is told twice."""
+    return errors.ApiError(500, "InternalError", f"Internal error occurred: {why}", {"causes": [{"message": why}]})
+
+
+def _check_dry_run(hook: Hook, attributes: Attributes) -> None:
+    if not attributes.dry_run:
+        return
+    if not hook.side_effects:
+        raise FailedCalling(hook.name, "Webhook SideEffects is nil")
+    if hook.side_effects not in HARMLESS:
+        raise errors.bad_request(f'admission webhook "{hook.name}" does not support dry run')

@@ -1,0 +1,100 @@
+"""MutatingAdmissionWebhook: one after the other, each sees what those before it made of the object.
+
+A webhook with ``reinvocationPolicy: IfNeeded`` is asked once more when the object has changed after it was asked
+(``webhook/mutating``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import orjson
+
+from picluster.api import errors
+from picluster.api.patch import json
+from picluster.api.resources import MUTATING_WEBHOOK_CONFIGURATIONS, Resource
+from picluster.api.types import Object
+from picluster.apiserver.admission.chain import Attributes, Reinvocation, reinvocation
+from picluster.apiserver.admission.matching import exempt
+from picluster.apiserver.admission.webhooks.dispatch import Dispatcher, FailedCalling, failed, internal, is_whole
+from picluster.apiserver.admission.webhooks.hooks import Hook, Hooks
+from picluster.apiserver.admission.webhooks.review import Response
+from picluster.apiserver.cache.watchcache import WatchCache
+
+
+@dataclass(slots=True)
+class _Asked:
+    """Who was asked and may be asked again (``asked``), who must be (``due``), and what the last one left."""
+
+    asked: set[str] = field(default_factory=set)
+    due: set[str] = field(default_factory=set)
+    output: bytes = b""
+
+    def changed(self) -> None:
+        self.due |= self.asked
+        self.asked = set()
+
+
+class MutatingWebhooks:
+    name = "MutatingAdmissionWebhook"
+
+    def __init__(self, cache: WatchCache, dispatcher: Dispatcher) -> None:
+        self._hooks = Hooks(cache.collection(MUTATING_WEBHOOK_CONFIGURATIONS))
+        self._dispatcher = dispatcher
+
+    def concerns(self, resource: Resource, subresource: str, operation: str) -> bool:
+        return not exempt(resource)
+
+    async def admit(self, attributes: Attributes) -> None:
+        hooks = self._hooks.current()
+        if not hooks:
+            return
+        again = reinvocation(attributes)
+        asked: _Asked = again.contexts.setdefault(self.name, _Asked())
+        if again.running and asked.output != _bytes(attributes.obj):
+            asked.changed()
+        for hook in hooks:
+            if not again.running or hook.uid in asked.due:
+                await self._ask(hook, attributes, again, asked)
+        asked.output = _bytes(attributes.obj)
+
+    async def _ask(self, hook: Hook, attributes: Attributes, again: Reinvocation, asked: _Asked) -> None:
+        matched = self._dispatcher.matched(hook, attributes)
+        if matched is None:
+            return
+        try:
+            response = await self._dispatcher.ask(hook, attributes, matched, mutating=True)
+        except FailedCalling as failure:
+            failed(hook, failure)
+        else:
+            if response.patch and self._patch(hook, attributes, matched, response):
+                asked.changed()
+                again.wanted = True
+        if hook.reinvocable:
+            asked.asked.add(hook.uid)
+
+    def _patch(self, hook: Hook, attributes: Attributes, matched: Resource, response: Response) -> bool:
+        """Apply the patch to ``attributes.obj``, in place; whether that changed anything."""
+        if attributes.obj is None:
+            what = "attempted to modify the object, which is not supported for this operation"
+            raise internal(f'admission webhook "{hook.name}" {what}')
+        before = self._dispatcher.shown(attributes.obj, attributes, matched)
+        assert before is not None
+        try:
+            # A copy, since what follows changes it in place and a patched document shares parts with the first one.
+            after: Object = orjson.loads(orjson.dumps(json.apply(before, response.patch)))
+            if is_whole(after, attributes):
+                self._dispatcher.kind(matched).conform(after)
+        except errors.ApiError as error:
+            raise internal(error.message) from None
+        changed = after != before
+        if is_whole(after, attributes):
+            self._dispatcher.kind(matched).default(after)
+        result = self._dispatcher.taken_back(after, attributes, matched)
+        attributes.obj.clear()
+        attributes.obj.update(result)
+        return changed
+
+
+def _bytes(obj: Object | None) -> bytes:
+    return b"" if obj is None else orjson.dumps(obj, option=orjson.OPT_SORT_KEYS)

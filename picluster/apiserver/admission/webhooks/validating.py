@@ -1,0 +1,39 @@
+"""ValidatingAdmissionWebhook: all are asked at once, and none may refuse (``webhook/validating``)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from picluster.api.resources import VALIDATING_WEBHOOK_CONFIGURATIONS, Resource
+from picluster.apiserver.admission.chain import Attributes
+from picluster.apiserver.admission.matching import exempt
+from picluster.apiserver.admission.webhooks.dispatch import Dispatcher, FailedCalling, failed
+from picluster.apiserver.admission.webhooks.hooks import Hook, Hooks
+from picluster.apiserver.cache.watchcache import WatchCache
+
+
+class ValidatingWebhooks:
+    name = "ValidatingAdmissionWebhook"
+
+    def __init__(self, cache: WatchCache, dispatcher: Dispatcher) -> None:
+        self._hooks = Hooks(cache.collection(VALIDATING_WEBHOOK_CONFIGURATIONS))
+        self._dispatcher = dispatcher
+
+    def concerns(self, resource: Resource, subresource: str, operation: str) -> bool:
+        return not exempt(resource)
+
+    async def validate(self, attributes: Attributes) -> None:
+        hooks = self._hooks.current()
+        if not hooks:
+            return
+        found = [(hook, self._dispatcher.matched(hook, attributes)) for hook in hooks]
+        calls = [self._ask(hook, attributes, matched) for hook, matched in found if matched is not None]
+        for refusal in await asyncio.gather(*calls, return_exceptions=True):
+            if refusal is not None:
+                raise refusal
+
+    async def _ask(self, hook: Hook, attributes: Attributes, matched: Resource) -> None:
+        try:
+            await self._dispatcher.ask(hook, attributes, matched, mutating=False)
+        except FailedCalling as failure:
+            failed(hook, failure)
