@@ -17,7 +17,7 @@ from picluster.apiserver.authn import User
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.registry import binding, create, delete, eviction, review, scale, token, update
 from picluster.apiserver.registry import patch as patching
-from picluster.apiserver.registry.options import DeleteOptions, delete_options, dry_run
+from picluster.apiserver.registry.options import DeleteOptions, delete_options, dry_run, write_options
 from picluster.apiserver.registry.registry import Registry, Write
 from picluster.apiserver.representation import Convert, Converted, MetadataOnly, Plain, Representation, Table
 from picluster.apiserver.requestinfo import RequestInfo
@@ -45,6 +45,7 @@ class Call:
         return Write(
             self.user, self.resource, target.namespace, target.name, target.subresource,
             dry_run="dryRun" in query and dry_run(query["dryRun"]), field_validation=validation,
+            options=write_options(query) if query else {},
         )  # fmt: skip
 
     async def decoded(self, expected: Resource) -> tuple[Any, bytes]:

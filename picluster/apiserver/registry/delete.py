@@ -30,6 +30,7 @@ SHOWN_WHEN_DELETED = frozenset({PODS, SERVICES, SERVICE_ACCOUNTS})
 async def delete(registry: Registry, write: Write, options: DeleteOptions) -> Answer:
     """Delete one object, or begin to; raises ``ApiError``."""
     found = decoded(registry.store.get(write.resource, write.namespace, write.name))
+    write.options, write.dry_run = options.document(), write.dry_run or options.dry_run
     attributes = write.attributes(DELETE, None, registry.kind(write.resource).from_stored(found))
     await registry.admission.admit(attributes)
     await registry.admission.validate(attributes)
@@ -66,7 +67,7 @@ async def _delete_if_there(registry: Registry, write: Write, options: DeleteOpti
 async def _delete_once(registry: Registry, write: Write, options: DeleteOptions, entry: Entry) -> Answer:
     obj = decoded(entry)
     _check_preconditions(write, options, obj)
-    dry_run = write.dry_run or options.dry_run
+    dry_run = write.dry_run
     marked = _marked(registry, write.resource, obj, options)
     if marked is not None:
         wire = await registry.store.replace(write.resource, entry, marked, dry_run=dry_run)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from picluster.api import errors
+from picluster.api.types import Object
 from picluster.apiserver.requestinfo import Query, number
 
 POLICIES = ("Background", "Foreground", "Orphan")
@@ -22,6 +23,25 @@ class DeleteOptions:
     uid: str = ""
     resource_version: str = ""
     dry_run: bool = False
+
+    def document(self) -> Object:
+        """As the API has it, with what was given only."""
+        preconditions = {"uid": self.uid, "resourceVersion": self.resource_version}
+        given: Object = {
+            "gracePeriodSeconds": self.grace_period_s,
+            "preconditions": {field: value for field, value in preconditions.items() if value} or None,
+            "propagationPolicy": self.propagation or None,
+            "dryRun": ["All"] if self.dry_run else None,
+        }
+        return {field: value for field, value in given.items() if value is not None}
+
+
+def write_options(query: Query) -> Object:
+    """The fields of CreateOptions and UpdateOptions that a query gives."""
+    options: Object = {field: query[field] for field in ("fieldManager", "fieldValidation") if query.get(field)}
+    if query.get("dryRun"):
+        options["dryRun"] = [query["dryRun"]]
+    return options
 
 
 def delete_options(query: Query, body: Any) -> DeleteOptions:

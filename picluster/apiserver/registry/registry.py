@@ -8,13 +8,22 @@ from dataclasses import dataclass, field
 from picluster.api import schema
 from picluster.api.resources import Resource
 from picluster.api.types import Object
-from picluster.apiserver.admission.chain import Attributes, Chain
+from picluster.apiserver.admission.chain import CONNECT, CREATE, DELETE, UPDATE, Attributes, Chain
 from picluster.apiserver.authn import User
 from picluster.apiserver.authn.tokenkeys import TokenKeys
 from picluster.apiserver.registry.kinds import BuiltIn, Kind
 from picluster.apiserver.registry.services import ServiceAllocator
 from picluster.apiserver.registry.store import Store
 from picluster.util.clock import Clock
+
+OPTIONS: dict[str, Object] = {
+    **{
+        operation: {"kind": f"{operation.capitalize()}Options", "apiVersion": "meta.k8s.io/v1"}
+        for operation in (CREATE, UPDATE, DELETE)
+    },
+    CONNECT: {},
+}
+"""What admission is told of a request's options when the client gave none."""
 
 
 @dataclass(slots=True)
@@ -41,7 +50,10 @@ class Registry:
 
 @dataclass(slots=True)
 class Write:
-    """Who writes what, and how; ``warnings`` go into the answer's headers."""
+    """Who writes what, and how; ``warnings`` go into the answer's headers.
+
+    ``options`` are the fields of the CreateOptions, UpdateOptions or DeleteOptions that the client gave.
+    """
 
     user: User
     resource: Resource
@@ -54,9 +66,10 @@ class Write:
     options: Object = field(default_factory=dict)
 
     def attributes(self, operation: str, obj: Object | None, old: Object | None) -> Attributes:
+        options = OPTIONS[operation] if not self.options else {**OPTIONS[operation], **self.options}
         return Attributes(
             self.user, operation, self.resource, self.subresource, self.namespace, self.name, obj, old, self.dry_run,
-            self.options, self.warnings,
+            options, self.warnings,
         )  # fmt: skip
 
 
