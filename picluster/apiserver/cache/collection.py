@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from picluster.api import errors
 from picluster.api.resources import Resource
@@ -15,11 +15,14 @@ from picluster.apiserver.cache.watcher import Frames, Watcher
 
 
 class Collection:
+    """``listeners`` are called with every change as it is applied; they must be quick and never raise."""
+
     def __init__(self, resource: Resource) -> None:
         self.resource = resource
         self.entries: dict[str, Entry] = {}
         self.history = History()
         self.watchers: dict[Watcher, None] = {}
+        self.listeners: list[Callable[[Change], None]] = []
         self._keys = SortedKeys()
         self._view = indexer_of(resource).view
         self._node_at = indexer_of(resource).position(NODE_NAME) if NODE_NAME in resource.fields else -1

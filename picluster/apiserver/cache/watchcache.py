@@ -58,6 +58,8 @@ class WatchCache:
             new = None if value is None else collection.entry(name, revision, splice(value, revision))
             change = Change(revision, name, collection.set(name, new), new)
             collection.history.append(change)
+            for listener in collection.listeners:
+                listener(change)
             if collection.watchers:
                 if not self._dirty:
                     asyncio.get_running_loop().call_soon(self._flush)
