@@ -7,7 +7,7 @@ Legacy discovery (``/api``, ``/apis``, one ``APIResourceList`` per group version
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from picluster.api.resources import Resource
 from picluster.api.types import Object
@@ -41,6 +41,12 @@ SUBRESOURCES: dict[str, Subresource] = {
     "ephemeralcontainers": Subresource(),
     "resize": Subresource(),
 }
+
+
+def subresource(resource: Resource, name: str) -> Subresource:
+    """What is served as ``name`` below ``resource``: a proxy's options are called after what it leads to."""
+    found = SUBRESOURCES[name]
+    return replace(found, kind=f"{resource.kind}ProxyOptions") if name == "proxy" else found
 
 
 def versions(server_address: str) -> Object:
@@ -103,7 +109,7 @@ def _resource(resource: Resource) -> Iterable[Object]:
         entry["categories"] = list(resource.categories)
     yield entry
     for name in sorted(resource.subresources):
-        sub = SUBRESOURCES[name]
+        sub = subresource(resource, name)
         nested: Object = {"name": f"{resource.plural}/{name}", "singularName": "", "namespaced": resource.namespaced}
         if sub.version:
             nested |= {"group": sub.group, "version": sub.version}
@@ -153,7 +159,7 @@ def _aggregated_resource(resource: Resource) -> Object:
 
 
 def _aggregated_subresource(resource: Resource, name: str) -> Object:
-    sub = SUBRESOURCES[name]
+    sub = subresource(resource, name)
     group_name, version = (sub.group, sub.version) if sub.version else (resource.group, resource.version)
     kind = {"group": group_name, "version": version, "kind": sub.kind or resource.kind}
     return {"subresource": name, "responseKind": kind, "verbs": list(sub.verbs)}

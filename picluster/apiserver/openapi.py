@@ -20,7 +20,7 @@ from picluster.api import schema
 from picluster.api.resources import Resource
 from picluster.api.types import Object
 from picluster.apiserver import openapi_proto
-from picluster.apiserver.discovery import SUBRESOURCES
+from picluster.apiserver.discovery import subresource
 
 _V2_PREFIX = "#/definitions/"
 _V3_PREFIX = "#/components/schemas/"
@@ -177,20 +177,21 @@ def operations_of(resource: Resource) -> Iterator[Operation]:
 
 
 def _subresource_operations(resource: Resource, name: str, path: str, scoped: str) -> Iterator[Operation]:
-    sub = SUBRESOURCES[name]
+    sub = subresource(resource, name)
     answer = BODY_SCHEMAS.get(sub.kind, "" if sub.kind else resource.schema)
     kind = (resource.group, resource.version, resource.kind)
     if sub.kind:
         kind = (sub.group, sub.version or "v1", sub.kind)
-    methods = {"get": "get", "update": "put", "patch": "patch", "create": "post"}
-    words = {"get": "read", "update": "replace", "patch": "partially update", "create": "create"}
+    methods = {"get": "get", "update": "put", "patch": "patch", "create": "post", "delete": "delete"}
+    words = {**{verb: verb for verb in methods}, "get": "read", "update": "replace", "patch": "partially update"}
+    connect = name in ("exec", "attach", "portforward", "proxy")
     for verb in sub.verbs:
-        body = "" if verb == "get" else _META + "Patch" if verb == "patch" else answer
-        parameters = () if verb == "get" else (*_WRITE, *_FORCE) if verb == "patch" else _WRITE
+        body = "" if verb == "get" or connect else _META + "Patch" if verb == "patch" else answer
+        parameters = () if verb == "get" or connect else (*_WRITE, *_FORCE) if verb == "patch" else _WRITE
         yield Operation(
             path,
             methods[verb],
-            "connect" if name in ("exec", "attach", "portforward") else methods[verb],
+            "connect" if connect else methods[verb],
             f"{words[verb]} {name} of the specified {resource.kind}",
             f"{words[verb].partition(' ')[0]}{scoped}{_camel(name)}{'' if verb != 'patch' else 'Patch'}",
             parameters,

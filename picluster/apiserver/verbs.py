@@ -143,7 +143,7 @@ async def _delete_collection(call: Call) -> web.StreamResponse:
     )
     wanted = call.wanted()
     body = call.representation(wanted).many(wires, {"resourceVersion": str(call.cache.revision)})
-    return await respond(call.request, 200, body, wanted.media_type)
+    return await respond(call.request, 200, body, wanted.media_type, write.warnings)
 
 
 async def _bind(call: Call) -> web.StreamResponse:

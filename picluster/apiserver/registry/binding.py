@@ -15,7 +15,9 @@ from picluster.storage.backend import RevisionMismatch
 async def bind(registry: Registry, write: Write, binding: Any) -> Answer:
     """Put the pod on the node that ``binding`` names; raises ``ApiError`` 409 if it is on one already."""
     check_subject(write, binding, "Binding")
-    await registry.admission.admit(write.attributes(CREATE, binding, None))
+    attributes = write.attributes(CREATE, binding, None)
+    await registry.admission.admit(attributes)
+    await registry.admission.validate(attributes)
     for _ in range(WRITE_ATTEMPTS_MAX):
         entry = registry.store.get(write.resource, write.namespace, write.name)
         bound = strategy.bind(decoded(entry), binding, meta.now_rfc3339(registry.clock.now()))

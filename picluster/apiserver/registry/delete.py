@@ -34,6 +34,12 @@ async def delete(registry: Registry, write: Write, options: DeleteOptions) -> An
     attributes = write.attributes(DELETE, None, registry.kind(write.resource).from_stored(found))
     await registry.admission.admit(attributes)
     await registry.admission.validate(attributes)
+    return await delete_admitted(registry, write, options)
+
+
+async def delete_admitted(registry: Registry, write: Write, options: DeleteOptions) -> Answer:
+    """``delete`` without asking admission: an eviction has been admitted as such."""
+    write.dry_run = write.dry_run or options.dry_run
     for _ in range(WRITE_ATTEMPTS_MAX):
         entry = registry.store.get(write.resource, write.namespace, write.name)
         try:
@@ -56,7 +62,9 @@ async def delete_collection(
 
 
 async def _delete_if_there(registry: Registry, write: Write, options: DeleteOptions, entry: Entry) -> None:
-    each = Write(write.user, write.resource, entry.namespace, entry.name, dry_run=write.dry_run)
+    each = Write(
+        write.user, write.resource, entry.namespace, entry.name, dry_run=write.dry_run, warnings=write.warnings
+    )
     try:
         await delete(registry, each, options)
     except errors.ApiError as error:

@@ -9,10 +9,13 @@ import orjson
 from picluster.api import errors, strategy, validation
 from picluster.api import patch as patches
 from picluster.api.types import Object
+from picluster.apiserver.admission.chain import UPDATE
 from picluster.apiserver.answers import Answer
+from picluster.apiserver.cache.index import Entry
 from picluster.apiserver.registry.registry import Registry, Write
-from picluster.apiserver.registry.store import decoded
-from picluster.apiserver.registry.update import change_object
+from picluster.apiserver.registry.store import WRITE_ATTEMPTS_MAX, decoded
+from picluster.apiserver.registry.update import Change, check_version, finish_admitted
+from picluster.storage.backend import RevisionMismatch
 
 GROUP, KIND = "autoscaling", "Scale"
 
@@ -33,16 +36,30 @@ async def patch_scale(registry: Registry, write: Write, content_type: str, docum
     return await _scaled(registry, write, lambda old: patches.apply(kind, write.resource, old, document))
 
 
-async def _scaled(registry: Registry, write: Write, change: Any) -> Answer:
-    def apply(old: Object) -> Object:
-        scale = change(strategy.get_scale(old))
-        _check(write, scale)
-        new = strategy.apply_scale(old, scale)
-        new["metadata"]["resourceVersion"] = (scale.get("metadata") or {}).get("resourceVersion", "")
-        return new
+async def _scaled(registry: Registry, write: Write, change: Change) -> Answer:
+    for _ in range(WRITE_ATTEMPTS_MAX):
+        entry = registry.store.get(write.resource, write.namespace, write.name)
+        old = registry.kind(write.resource).from_stored(decoded(entry))
+        try:
+            return _shown(orjson.loads(await _apply(registry, write, entry, old, change)))
+        except RevisionMismatch:
+            continue
+    raise errors.conflict(write.resource.group, write.resource.plural, write.name)
 
+
+async def _apply(registry: Registry, write: Write, entry: Entry, old: Object, change: Change) -> bytes:
+    """Admission sees the Scales, old and new, as ``ScaleREST`` has it; what is written is the whole object."""
+    old_scale = strategy.get_scale(old)
+    scale = change(old_scale)
+    _check(write, scale)
+    attributes = write.attributes(UPDATE, scale, old_scale)
+    await registry.admission.admit(attributes)
+    _check(write, scale)
+    new = strategy.apply_scale(old, scale)
+    new["metadata"]["resourceVersion"] = (scale.get("metadata") or {}).get("resourceVersion", "")
+    check_version(write, new, old)
     whole = Write(write.user, write.resource, write.namespace, write.name, dry_run=write.dry_run)
-    return _shown(orjson.loads(await change_object(registry, whole, apply)))
+    return await finish_admitted(registry, whole, entry, old, new, attributes)
 
 
 def _check(write: Write, scale: Any) -> None:

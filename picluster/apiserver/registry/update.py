@@ -17,7 +17,7 @@ from picluster.api.resources import (
     Resource,
 )
 from picluster.api.types import Object
-from picluster.apiserver.admission.chain import UPDATE
+from picluster.apiserver.admission.chain import UPDATE, Attributes
 from picluster.apiserver.answers import Answer
 from picluster.apiserver.cache.index import Entry
 from picluster.apiserver.registry.create import create_read
@@ -72,7 +72,16 @@ async def change_object(registry: Registry, write: Write, change: Change) -> byt
 
 
 async def finish(registry: Registry, write: Write, entry: Entry, old: Object, new: Object) -> bytes:
-    """Strategy, admission, validation, and the write; raises ``RevisionMismatch`` when ``entry`` is not live any more.
+    """Admission, strategy, validation, the write; raises ``RevisionMismatch`` when ``entry`` is not live any more."""
+    attributes = write.attributes(UPDATE, new, old)
+    await registry.admission.admit(attributes)
+    return await finish_admitted(registry, write, entry, old, new, attributes)
+
+
+async def finish_admitted(
+    registry: Registry, write: Write, entry: Entry, old: Object, new: Object, attributes: Attributes
+) -> bytes:
+    """``finish`` after the mutating plugins; the validating ones are asked about ``attributes``.
 
     An object on its way out that has lost its last finalizer is deleted here.
     """
@@ -81,11 +90,10 @@ async def finish(registry: Registry, write: Write, entry: Entry, old: Object, ne
     kind.prepare_update(new, old, subresource)
     if resource is SERVICES and not subresource:
         inherit(new, old)
-    await registry.admission.admit(write.attributes(UPDATE, new, old))
     failures = kind.update_failures(new, old, subresource)
     if failures:
         raise errors.invalid(resource.group, resource.kind, write.name, failures)
-    await registry.admission.validate(write.attributes(UPDATE, new, old))
+    await registry.admission.validate(attributes)
     if released(resource, new, old):
         return await _delete_released(registry, write, entry, new)
     if resource is SERVICES and not subresource:
