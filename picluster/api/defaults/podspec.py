@@ -16,7 +16,7 @@ DEFAULT_SCHEDULER = "default-scheduler"
 
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _PROBE_NUMBERS = (("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3))
-_SOURCE_FIELDS: dict[str, Object] = {
+SOURCE_FIELDS: dict[str, Object] = {
     "secret": {"defaultMode": FILE_MODE},
     "configMap": {"defaultMode": FILE_MODE},
     "downwardAPI": {"defaultMode": FILE_MODE},
@@ -124,7 +124,7 @@ def _volume(volume: Object) -> None:
         return
     for kind in sources:
         source: Any = volume[kind]
-        for field, default in _SOURCE_FIELDS.get(kind, {}).items():
+        for field, default in SOURCE_FIELDS.get(kind, {}).items():
             source.setdefault(field, default)
         match kind:
             case "downwardAPI":

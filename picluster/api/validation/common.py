@@ -76,6 +76,22 @@ def count_or_percent(value: int | str, path: str, failures: Failures) -> None:
         failures.append(invalid_value(path, value, NOT_NEGATIVE))
 
 
+def percent(value: int | str) -> int | None:
+    """The number of a percentage, or ``None`` for everything else."""
+    if isinstance(value, str) and value.endswith("%") and value[:-1].isdecimal():
+        return int(value[:-1])
+    return None
+
+
+def is_zero(value: int | str) -> bool:
+    return value == 0 or percent(value) == 0
+
+
+def at_most_100_percent(value: int | str, path: str, failures: Failures) -> None:
+    if (percent(value) or 0) > 100:
+        failures.append(invalid_value(path, value, "must not be greater than 100%"))
+
+
 @lru_cache(maxsize=16384)
 def parse_ip(text: str) -> Address | None:
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from picluster.api.errors import FieldError, forbidden_field, invalid_value, required
 from picluster.api.types import Object
 from picluster.api.validation import metadata, workloads
-from picluster.api.validation.common import count_or_percent, not_negative, one_of
+from picluster.api.validation.common import at_most_100_percent, count_or_percent, is_zero, not_negative, one_of
 
 Failures = list[FieldError]
 
@@ -35,9 +35,7 @@ def validate_status(new: Object, old: Object) -> Failures:
     workloads.counts(status, ("updatedReplicas", "readyReplicas", "availableReplicas"), failures)
     not_negative(status, "unavailableReplicas", "status", failures)
     not_negative(status, "collisionCount", "status", failures)
-    if status.get("collisionCount", 0) < old_status.get("collisionCount", 0):
-        count = status.get("collisionCount", 0)
-        failures.append(invalid_value("status.collisionCount", count, "cannot be decremented"))
+    workloads.not_decremented(status, old_status, "collisionCount", failures)
     return failures
 
 
@@ -67,19 +65,7 @@ def _strategy(strategy: Object, failures: Failures) -> None:
     unavailable, surge = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
     count_or_percent(unavailable, f"{path}.rollingUpdate.maxUnavailable", failures)
     count_or_percent(surge, f"{path}.rollingUpdate.maxSurge", failures)
-    if _is_zero(unavailable) and _is_zero(surge):
+    if is_zero(unavailable) and is_zero(surge):
         where = f"{path}.rollingUpdate.maxUnavailable"
         failures.append(invalid_value(where, unavailable, "may not be 0 when `maxSurge` is 0"))
-    if (_percent(unavailable) or 0) > 100:
-        where = f"{path}.rollingUpdate.maxUnavailable"
-        failures.append(invalid_value(where, unavailable, "must not be greater than 100%"))
-
-
-def _percent(value: int | str) -> int | None:
-    if isinstance(value, str) and value.endswith("%") and value[:-1].isdecimal():
-        return int(value[:-1])
-    return None
-
-
-def _is_zero(value: int | str) -> bool:
-    return value == 0 or _percent(value) == 0
+    at_most_100_percent(unavailable, f"{path}.rollingUpdate.maxUnavailable", failures)

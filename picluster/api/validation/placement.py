@@ -46,6 +46,15 @@ def topology_spread(constraints: list[Object], path: str, failures: Failures) ->
             label_selector(selector, f"{where}.labelSelector", failures)
 
 
+def node_selector(selector: Object, path: str, failures: Failures) -> None:
+    """A ``v1.NodeSelector``, as required node affinity, volumes and devices have it."""
+    terms = selector.get("nodeSelectorTerms") or []
+    if not terms:
+        detail = "must have at least one node selector term"
+        failures.append(required(f"{path}.nodeSelectorTerms", detail))
+    node_selector_terms(terms, f"{path}.nodeSelectorTerms", failures)
+
+
 def node_selector_terms(terms: list[Object], path: str, failures: Failures) -> None:
     for index, term in enumerate(terms):
         _term(term, f"{path}[{index}]", failures, values=True)
@@ -63,11 +72,7 @@ def _min_domains(domains: int | None, when: str, path: str, failures: Failures) 
 
 def _node_affinity(rules: Object, path: str, failures: Failures) -> None:
     if (selector := rules.get(_REQUIRED)) is not None:
-        terms = selector.get("nodeSelectorTerms") or []
-        if not terms:
-            where = f"{path}.{_REQUIRED}.nodeSelectorTerms"
-            failures.append(required(where, "must have at least one node selector term"))
-        node_selector_terms(terms, f"{path}.{_REQUIRED}.nodeSelectorTerms", failures)
+        node_selector(selector, f"{path}.{_REQUIRED}", failures)
     for index, preference in enumerate(rules.get(_PREFERRED) or ()):
         where = f"{path}.{_PREFERRED}[{index}]"
         _weight(preference.get("weight", 0), f"{where}.weight", failures)

@@ -66,7 +66,7 @@ def _source(volume: Object, path: str, failures: Failures) -> None:
                 detail = "SizeLimit field must be a valid resource quantity"
                 failures.append(forbidden_field(f"{where}.sizeLimit", detail))
         case "hostPath":
-            _host_path(source, where, failures)
+            host_path(source, where, failures)
         case "secret":
             _keys(source, "secretName", where, failures)
         case "configMap":
@@ -85,7 +85,7 @@ def _source(volume: Object, path: str, failures: Failures) -> None:
                     failures.append(required(f"{where}.{field}"))
 
 
-def _host_path(source: Object, path: str, failures: Failures) -> None:
+def host_path(source: Object, path: str, failures: Failures) -> None:
     target = source.get("path")
     if not target:
         failures.append(required(f"{path}.path"))
