@@ -217,7 +217,7 @@ class ApiServer:
         )
         plugins = (
             NamespaceLifecycle(self.cache),
-            ServiceAccount(self.cache, self._clock),
+            ServiceAccount(self.cache, self._clock, mounts=self.config.service_accounts is not None),
             NodeRestriction(self.cache),
             Priority(),
             DefaultTolerationSeconds(),

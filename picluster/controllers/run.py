@@ -20,6 +20,7 @@ from picluster.controllers.node_lifecycle import NodeLifecycleController
 from picluster.controllers.nodeipam import NodeIpamController
 from picluster.controllers.podgc import PodGarbageCollector
 from picluster.controllers.replicaset import ReplicaSetController
+from picluster.controllers.rootcacertpublisher import RootCaPublisher
 from picluster.controllers.serviceaccount import ServiceAccountController
 from picluster.controllers.shared.slim import slim_pod
 from picluster.controllers.tainteviction import TaintEvictionController
@@ -43,6 +44,11 @@ class Settings(Protocol):
     @property
     def outlets(self) -> Path | None:
         """The file with each node's outlet."""
+        ...
+
+    @property
+    def pki_dir(self) -> Path:
+        """Where the cluster's certificates and keys are."""
         ...
 
     @property
@@ -82,5 +88,6 @@ def all_controllers(config: Settings) -> Iterator[Controller]:
     yield TaintEvictionController()
     yield PodGarbageCollector()
     yield ServiceAccountController()
+    yield RootCaPublisher((config.pki_dir / "ca.crt").read_text())
     yield NamespaceController()
     yield GarbageCollector()

@@ -36,10 +36,14 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """ConfigMaps and Secrets by name; a name that was looked up and not found maps to ``None``."""
+    """ConfigMaps and Secrets by name; a name that was looked up and not found maps to ``None``.
+
+    ``tokens`` are service account tokens, by audience (empty for the API server's) and lifetime in seconds.
+    """
 
     config_maps: Mapping[str, Object | None] = field(default_factory=dict)
     secrets: Mapping[str, Object | None] = field(default_factory=dict)
+    tokens: Mapping[tuple[str, int], str] = field(default_factory=dict, repr=False)
 
     def config_map(self, name: str, optional: bool = False) -> Object | None:
         return _demand(self.config_maps.get(name), "configmap", name, optional)

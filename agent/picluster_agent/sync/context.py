@@ -16,6 +16,7 @@ from picluster_agent.podman.env import NodeFacts
 from picluster_agent.probes.prober import Prober
 from picluster_agent.sync import spec
 from picluster_agent.sync.actual import Actual
+from picluster_agent.sync.tokenlife import HeldToken
 
 STARTS_MAX = 8
 """Containers that are created and started at one time on this node."""
@@ -114,6 +115,8 @@ class PodContext:
     fetched: dict[tuple[str, str], Object | None] = field(default_factory=dict)
     """ConfigMaps and Secrets as last read, by kind and name: what a restart uses while the API server is away."""
     services: dict[str, str] | None = None
+    tokens: dict[tuple[str, int], HeldToken] = field(default_factory=dict, repr=False)
+    """Service account tokens as last given, by audience and lifetime in seconds."""
 
     @property
     def namespace(self) -> str:

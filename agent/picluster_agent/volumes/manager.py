@@ -3,8 +3,8 @@
     <data_dir>/pods/<uid>/volumes/<name>         emptyDir, configMap, secret, projected, downwardAPI
     <data_dir>/pods/<uid>/subpaths/…             nothing: a subPath is a path inside a volume, checked before each start
 
-Secrets and what is projected lie on a tmpfs and never reach the disk. Everything here blocks (it is disk work) and is
-meant for a thread; taking down is safe without setting up.
+Secrets, tokens and what is projected lie on a tmpfs and never reach the disk. Everything here blocks (it is disk work)
+and is meant for a thread; taking down is safe without setting up.
 """
 
 from __future__ import annotations

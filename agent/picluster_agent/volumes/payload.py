@@ -17,6 +17,8 @@ from picluster_agent.podman.env import (
 from picluster_agent.volumes.atomic import File
 
 DEFAULT_MODE = 0o644
+PRIVATE_MODE = 0o600
+TOKEN_LIFETIME_S = 3600
 KINDS = ("configMap", "secret", "downwardAPI", "projected")
 
 
@@ -34,6 +36,16 @@ def references(volume: Object) -> tuple[set[str], set[str]]:
         if source := part.get("secret"):
             secrets.add(source["name"])
     return config_maps, secrets
+
+
+def wanted_tokens(volume: Object) -> set[tuple[str, int]]:
+    """Audience and lifetime, in seconds, of the service account tokens that ``volume`` holds."""
+    parts = (volume.get("projected") or {}).get("sources") or ()
+    return {_token_key(part["serviceAccountToken"]) for part in parts if part.get("serviceAccountToken")}
+
+
+def _token_key(source: Object) -> tuple[str, int]:
+    return source.get("audience") or "", int(source.get("expirationSeconds") or TOKEN_LIFETIME_S)
 
 
 def volume_payload(volume: Object, pod: Object, sources: Sources, node: NodeFacts, pod_ip: str) -> dict[str, File]:
@@ -63,7 +75,29 @@ def _projected(part: Object, mode: int, pod: Object, sources: Sources, node: Nod
         return _secret(source, source["name"], sources, mode, pod)
     if (source := part.get("downwardAPI")) is not None:
         return _downward(source.get("items") or (), mode, pod, node, pod_ip)
+    if source := part.get("serviceAccountToken"):
+        return {source["path"]: _token(source, sources, mode, pod)}
     raise ConfigError(f"projected volume source {', '.join(sorted(part))} is not served by this cluster")
+
+
+def _token(source: Object, sources: Sources, mode: int, pod: Object) -> File:
+    """Only the pod's user or group reads its token, where the pod says who that is (the kubelet's rule)."""
+    token = sources.tokens.get(_token_key(source))
+    if token is None:
+        raise ConfigError("failed to fetch token")
+    user = common_user(pod)
+    grouped = (pod["spec"].get("securityContext") or {}).get("fsGroup") is not None
+    return File(token.encode(), PRIVATE_MODE if grouped or user >= 0 else mode, user)
+
+
+def common_user(pod: Object) -> int:
+    """The user that all containers run as; -1 when the pod does not name one for all."""
+    spec = pod["spec"]
+    default = (spec.get("securityContext") or {}).get("runAsUser")
+    containers = (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
+    users = {(container.get("securityContext") or {}).get("runAsUser", default) for container in containers}
+    only = users.pop() if len(users) == 1 else None
+    return -1 if only is None else int(only)
 
 
 def _config_map(source: Object, sources: Sources, mode: int, pod: Object) -> dict[str, File]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 
 from picluster.api import errors
-from picluster.api.resources import LEASES, NODES, PODS, Resource
+from picluster.api.resources import LEASES, NODES, PODS, SERVICE_ACCOUNTS, Resource
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import CREATE, DELETE, UPDATE, Attributes
 from picluster.apiserver.admission.serviceaccount import MIRROR_ANNOTATION
@@ -30,7 +30,7 @@ class NodeRestriction:
         self._cache = cache
 
     def concerns(self, resource: Resource, subresource: str, operation: str) -> bool:
-        return resource in (PODS, NODES, LEASES)
+        return resource in (PODS, NODES, LEASES) or (resource is SERVICE_ACCOUNTS and subresource == "token")
 
     async def admit(self, attributes: Attributes) -> None:
         node = attributes.user.node
@@ -42,6 +42,30 @@ class NodeRestriction:
             _nodes(node, attributes)
         elif attributes.resource is LEASES:
             _leases(node, attributes)
+        elif attributes.resource is SERVICE_ACCOUNTS:
+            self._token(node, attributes)
+
+    def _token(self, node: str, attributes: Attributes) -> None:
+        """A node asks for tokens in the name of its pods only, and for audiences they name (KEP-1205, KEP-4412)."""
+        spec = (attributes.obj or {}).get("spec") or {}
+        reference = spec.get("boundObjectRef") or {}
+        if (reference.get("apiVersion"), reference.get("kind")) != ("v1", "Pod") or not reference.get("name"):
+            raise _refusal(attributes, "node requested token not bound to a pod")
+        if not reference.get("uid"):
+            raise _refusal(attributes, "node requested token with a pod binding without a uid")
+        entry = self._cache.get(PODS, attributes.namespace, reference["name"])
+        if entry is None:
+            raise errors.not_found("", "pods", reference["name"])
+        pod = orjson.loads(entry.wire)
+        if pod["metadata"]["uid"] != reference["uid"]:
+            why = (
+                f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. "
+                "The object might have been deleted and then recreated"
+            )
+            raise _refusal(attributes, why)
+        if pod["spec"].get("nodeName") != node:
+            raise _refusal(attributes, "node requested token bound to a pod scheduled on a different node")
+        _check_audiences(attributes, spec.get("audiences") or [], pod)
 
     def _pods(self, node: str, attributes: Attributes) -> None:
         if attributes.subresource == "eviction":
@@ -59,6 +83,19 @@ class NodeRestriction:
         pod = self._cache.get(PODS, attributes.namespace, attributes.name)
         if pod is not None and self._cache.collection(PODS).node_of(pod) != node:
             raise _refusal(attributes, f'node "{node}" can only {action} pods with spec.nodeName set to itself')
+
+
+def _check_audiences(attributes: Attributes, audiences: list[str], pod: Object) -> None:
+    if len(audiences) > 1:
+        raise _refusal(attributes, "node may only request 0 or 1 audiences")
+    volumes = pod["spec"].get("volumes") or ()
+    sources = [source for volume in volumes for source in (volume.get("projected") or {}).get("sources") or ()]
+    named = {
+        source["serviceAccountToken"].get("audience") or "" for source in sources if "serviceAccountToken" in source
+    }
+    wanted = audiences[0] if audiences else ""
+    if wanted not in named:
+        raise _refusal(attributes, f'audience "{wanted}" not found in pod spec volume')
 
 
 def _mirror_pod(node: str, attributes: Attributes) -> None:

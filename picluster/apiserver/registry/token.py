@@ -32,9 +32,9 @@ async def request_token(registry: Registry, write: Write, request: Object, body:
     _identify(registry, write, request)
     registry.kind(TOKEN_REQUEST).default(request)
     spec = request["spec"]
-    spec["audiences"] = spec.get("audiences") or list(keys.audiences)
     request["status"] = {"token": "", "expirationTimestamp": None}
     await registry.admission.admit(write.attributes(CREATE, request, None))
+    spec["audiences"] = spec.get("audiences") or list(keys.audiences)
     if failures := registry.kind(TOKEN_REQUEST).create_failures(request):
         raise errors.invalid(TOKEN_REQUEST.group, TOKEN_REQUEST.kind, "", failures)
     await registry.admission.validate(write.attributes(CREATE, request, None))

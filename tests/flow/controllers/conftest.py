@@ -21,6 +21,7 @@ DEADLINE_S = 10.0
 
 @dataclass(frozen=True)
 class Settings:
+    pki_dir: Path
     cluster_cidr: str = "10.42.0.0/16"
     profile: str = "rack"
     outlets: Path | None = None
@@ -28,11 +29,11 @@ class Settings:
 
 
 @contextlib.asynccontextmanager
-async def controllers_at(config: ClientConfig) -> AsyncIterator[Manager]:
+async def controllers_at(config: ClientConfig, pki_dir: Path) -> AsyncIterator[Manager]:
     """All but the failure detector: no agent renews a lease for these nodes."""
     async with Client(config) as own:
         manager = Manager(own, transforms=TRANSFORMS)
-        for controller in all_controllers(Settings()):
+        for controller in all_controllers(Settings(pki_dir)):
             if not isinstance(controller, NodeLifecycleController):
                 manager.add(controller)
         running = asyncio.create_task(manager.run())
@@ -48,5 +49,5 @@ async def controllers_at(config: ClientConfig) -> AsyncIterator[Manager]:
 @pytest.fixture
 async def controllers(cluster: Cluster) -> AsyncIterator[Manager]:
     """All but the failure detector, running."""
-    async with controllers_at(cluster.config) as manager:
+    async with controllers_at(cluster.config, cluster.pki.directory) as manager:
         yield manager

@@ -28,6 +28,7 @@ def config_map(name: str, **data: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Settings:
+    pki_dir: Path
     cluster_cidr: str = "10.42.0.0/16"
     profile: str = "rack"
     outlets: Path | None = None
@@ -323,7 +324,7 @@ async def test_one_leads_and_the_next_takes_over_at_once_when_it_stops(client: C
 
 async def test_of_two_control_planes_one_works(cluster: Any, client: Client, eventually: Eventually) -> None:
     """With leader election, the second set of controllers starts when the first has given its lease back."""
-    settings = Settings()
+    settings = Settings(cluster.pki.directory)
     first = asyncio.create_task(run(client, settings, SYSTEM_CLOCK, elect_leader=True))
 
     async def account(namespace: str) -> bool:

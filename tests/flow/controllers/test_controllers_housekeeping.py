@@ -234,3 +234,27 @@ async def test_pods_of_a_replica_set_deleted_with_orphans_stay(
     pods = await world.pods()
     assert len(pods) == 2
     assert not any(one["metadata"].get("ownerReferences") for one in pods)
+
+
+async def test_every_namespace_has_the_authority_and_gets_it_back(client: Client, eventually: Eventually) -> None:
+    """[sig-auth] ServiceAccounts should guarantee kube-root-ca.crt exist in any namespace."""
+    name = "kube-root-ca.crt"
+
+    async def authority() -> str:
+        try:
+            published = await client.get(CONFIGMAPS, name, namespace="lab")
+        except ApiError:
+            return ""
+        return str((published.get("data") or {}).get("ca.crt", ""))
+
+    await client.create(NAMESPACES, {"metadata": {"name": "lab"}})
+    first = await eventually(authority)
+    assert first.startswith("-----BEGIN CERTIFICATE-----")
+    await client.delete(CONFIGMAPS, name, namespace="lab")
+    assert await eventually(authority) == first
+    await client.patch(CONFIGMAPS, name, {"data": {"ca.crt": "broken"}}, namespace="lab")
+
+    async def repaired() -> bool:
+        return await authority() == first
+
+    await eventually(repaired)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,11 @@ class Bench:
         }
 
 
+@dataclass(frozen=True)
 class Settings:
-    cluster_cidr = "10.42.0.0/16"
-    profile = "rack"
+    pki_dir: Path
+    cluster_cidr: str = "10.42.0.0/16"
+    profile: str = "rack"
     outlets: Path | None = None
     ssh_config: Path | None = None
 
@@ -94,7 +97,9 @@ class Settings:
 @pytest.fixture
 async def bench(cluster: Any, client: Client, tmp_path: Path, eventually: Eventually) -> AsyncIterator[Bench]:
     made = Bench(cluster.config, tmp_path)
-    controllers = [c for c in all_controllers(Settings()) if not isinstance(c, NodeLifecycleController)]
+    controllers = [
+        c for c in all_controllers(Settings(cluster.pki.directory)) if not isinstance(c, NodeLifecycleController)
+    ]
     detector = NodeLifecycleController(PROFILES["rack"], made.outlets())
     async with Client(cluster.config) as placing:
         tasks = [

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from picluster_agent.podman.env import ConfigError, Sources
-from picluster_agent.sync import objects
+from picluster_agent.sync import objects, tokens
 from picluster_agent.sync.context import PodContext, Runtime, SyncError
 from picluster_agent.volumes import manager, payload
 
@@ -46,8 +47,11 @@ async def refresh(runtime: Runtime, context: PodContext) -> None:
 async def _sources(runtime: Runtime, context: PodContext) -> Sources:
     config_maps: set[str] = set()
     secrets: set[str] = set()
+    wanted: set[tuple[str, int]] = set()
     for volume in context.pod["spec"].get("volumes") or ():
         named = payload.references(volume)
         config_maps |= named[0]
         secrets |= named[1]
-    return await objects.sources(runtime, context, config_maps, secrets)
+        wanted |= payload.wanted_tokens(volume)
+    sources = await objects.sources(runtime, context, config_maps, secrets)
+    return replace(sources, tokens=await tokens.held(runtime, context, wanted)) if wanted else sources
