@@ -18,6 +18,9 @@ _QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL_VALUE = f"({_QUALIFIED})?"
 _CONFIG_KEY = "[-._a-zA-Z0-9]+"
 
+_WILDCARD = r"\*\." + _SUBDOMAIN
+_HTTP_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
+
 _LABEL_RE = re.compile(_LABEL)
 _SUBDOMAIN_RE = re.compile(_SUBDOMAIN)
 _LABEL_1035_RE = re.compile(_LABEL_1035)
@@ -26,6 +29,8 @@ _LABEL_VALUE_RE = re.compile(_LABEL_VALUE)
 _CONFIG_KEY_RE = re.compile(_CONFIG_KEY)
 _ENV_VAR_RE = re.compile("[^\x00-\x1f\x7f-\U0010ffff=]+")
 _PORT_NAME_RE = re.compile("[-a-z0-9]+")
+_WILDCARD_RE = re.compile(_WILDCARD)
+_HTTP_PATH_RE = re.compile(_HTTP_PATH)
 
 _LABEL_ERROR = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with"
@@ -34,6 +39,10 @@ _LABEL_ERROR = (
 _SUBDOMAIN_ERROR = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and"
     " end with an alphanumeric character"
+)
+_WILDCARD_ERROR = (
+    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower"
+    " case alphanumeric characters, '-' or '.' and end with an alphanumeric character"
 )
 _LABEL_1035_ERROR = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character,"
@@ -162,6 +171,29 @@ def port_name(value: str) -> Messages:
     if value[:1] == "-" or value[-1:] == "-":
         messages.append("must not begin or end with a hyphen")
     return tuple(messages)
+
+
+@lru_cache(maxsize=8192)
+def path_segment_name(value: str) -> Messages:
+    """What may be one segment of a URL's path: names of roles, of objects of any kind."""
+    if value in (".", ".."):
+        return (f"may not be '{value}'",)
+    return tuple(f"may not contain '{part}'" for part in ("/", "%") if part in value)
+
+
+@lru_cache(maxsize=4096)
+def wildcard_subdomain(value: str) -> Messages:
+    """A DNS-1123 subdomain below ``*.``."""
+    messages = []
+    if len(value) > SUBDOMAIN_MAX:
+        messages.append(max_length(SUBDOMAIN_MAX))
+    if not _WILDCARD_RE.fullmatch(value):
+        messages.append(_regex(_WILDCARD_ERROR, _WILDCARD, "*.example.com"))
+    return tuple(messages)
+
+
+def http_path(value: str) -> Messages:
+    return () if _HTTP_PATH_RE.fullmatch(value) else (_regex("Invalid path", _HTTP_PATH),)
 
 
 def port_number(value: int) -> Messages:

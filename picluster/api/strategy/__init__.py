@@ -2,7 +2,7 @@
 
 One function per verb; what is special about a kind is in the file of its name here, with any of ``create(obj, now)``,
 ``update(new, old)``, ``changed(new, old)`` (whether ``metadata.generation`` rises; kinds without it have none) and
-``update_status(new, old)``. Sources: ``registry/rest`` of
+``update_status(new, old)``, or ``update_<subresource>`` for another one. Sources: ``registry/rest`` of
 ``k8s.io/apiserver`` (``BeforeCreate``, ``BeforeUpdate``) and the strategies in ``pkg/registry`` of Kubernetes 1.36.
 Times come in as text (``meta.now_rfc3339``). Objects that come from a cache (``old``) are never changed; a result may
 share parts with them.
@@ -25,7 +25,7 @@ def prepare_create(resource: Resource, obj: Object, now: str) -> Object:
     metadata = obj.setdefault("metadata", {})
     if metadata.pop("resourceVersion", "") not in ("", "0"):
         raise errors.bad_request("resourceVersion should not be set on objects to be created")
-    for field in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields", "generation"):
+    for field in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
         metadata.pop(field, None)
     if not metadata.get("name") and metadata.get("generateName"):
         metadata["name"] = meta.generate_name(metadata["generateName"])
@@ -50,6 +50,8 @@ def prepare_update(resource: Resource, new: Object, old: Object, subresource: st
         keep(new, old, ("spec",) if "spec" in old or "spec" in new else ())
         if (special := function(__name__, resource, "update_status")) is not None:
             special(new, old)
+    elif subresource and (special := function(__name__, resource, f"update_{subresource}")) is not None:
+        special(new, old)
     elif resource.has_status:
         keep(new, old, ("status",))
         if resource is NAMESPACES and subresource != "finalize":
@@ -132,7 +134,6 @@ def apply_scale(obj: Object, scale: Object) -> Object:
 
 def _keep_metadata(metadata: Object, old: Object) -> None:
     metadata.pop("selfLink", None)
-    metadata.pop("managedFields", None)
     if not metadata.get("uid"):
         metadata["uid"] = old["uid"]
     keep(metadata, old, ("creationTimestamp", "generation", "deletionTimestamp"))

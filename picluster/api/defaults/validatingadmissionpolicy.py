@@ -1,0 +1,7 @@
+"""Defaults of ValidatingAdmissionPolicies."""
+
+from __future__ import annotations
+
+from picluster.api.defaults.admission import policy
+
+apply = policy

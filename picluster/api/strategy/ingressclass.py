@@ -1,0 +1,7 @@
+"""IngressClasses: a generation that counts changes of the spec."""
+
+from __future__ import annotations
+
+from picluster.api.strategy.shared import spec_changed
+
+changed = spec_changed

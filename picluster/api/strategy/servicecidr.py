@@ -1,0 +1,7 @@
+"""ServiceCIDRs: no status at first."""
+
+from __future__ import annotations
+
+from picluster.api.strategy.shared import no_status
+
+create = no_status
