@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from picluster.api import errors, meta, strategy
+from picluster.api.resources import BINDING, Resource
 from picluster.apiserver.admission.chain import CREATE
 from picluster.apiserver.answers import Answer, success
 from picluster.apiserver.registry.registry import Registry, Write
@@ -14,7 +15,7 @@ from picluster.storage.backend import RevisionMismatch
 
 async def bind(registry: Registry, write: Write, binding: Any) -> Answer:
     """Put the pod on the node that ``binding`` names; raises ``ApiError`` 409 if it is on one already."""
-    check_subject(write, binding, "Binding")
+    check_subject(write, binding, BINDING)
     attributes = write.attributes(CREATE, binding, None)
     await registry.admission.admit(attributes)
     await registry.admission.validate(attributes)
@@ -29,10 +30,12 @@ async def bind(registry: Registry, write: Write, binding: Any) -> Answer:
     raise errors.conflict("", "pods/binding", write.name)
 
 
-def check_subject(write: Write, body: Any, kind: str) -> None:
-    """Raise ``ApiError`` 400 unless ``body`` is a ``kind`` for the object that the URL names."""
-    if not isinstance(body, dict) or body.get("kind", kind) != kind:
+def check_subject(write: Write, body: Any, subject: Resource) -> None:
+    """Raise ``ApiError`` 400 unless ``body`` is a ``subject`` for the object that the URL names; fill in what it is."""
+    kind = subject.kind
+    if not isinstance(body, dict) or body.setdefault("kind", kind) != kind:
         raise errors.bad_request(f"the body must be a {kind}")
+    body.setdefault("apiVersion", subject.api_version)
     metadata = body.get("metadata") or {}
     name = metadata.get("name") or write.name
     if name != write.name:

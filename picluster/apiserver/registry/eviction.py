@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from picluster.api.resources import EVICTION
 from picluster.apiserver.admission.chain import CREATE
 from picluster.apiserver.answers import Answer, success
 from picluster.apiserver.registry.binding import check_subject
@@ -14,7 +15,7 @@ from picluster.apiserver.registry.registry import Registry, Write
 
 async def evict(registry: Registry, write: Write, eviction: Any) -> Answer:
     """Delete the pod as the ``policy/v1`` Eviction's ``deleteOptions`` say; raises ``ApiError``."""
-    check_subject(write, eviction, "Eviction")
+    check_subject(write, eviction, EVICTION)
     registry.store.get(write.resource, write.namespace, write.name)
     attributes = write.attributes(CREATE, eviction, None)
     await registry.admission.admit(attributes)

@@ -63,8 +63,9 @@ async def _apply(registry: Registry, write: Write, entry: Entry, old: Object, ch
 
 
 def _check(write: Write, scale: Any) -> None:
-    if not isinstance(scale, dict) or scale.get("kind", KIND) != KIND:
+    if not isinstance(scale, dict) or scale.setdefault("kind", KIND) != KIND:
         raise errors.bad_request("the body must be an autoscaling/v1 Scale")
+    scale.setdefault("apiVersion", f"{GROUP}/v1")
     name = (scale.get("metadata") or {}).get("name") or write.name
     if name != write.name:
         raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({write.name})")
