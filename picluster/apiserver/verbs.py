@@ -10,20 +10,25 @@ import orjson
 from aiohttp import web
 
 from picluster.api import conversion, errors, patch
+from picluster.api.apply.managers import from_user_agent
 from picluster.api.resources import BINDING, DELETE_OPTIONS, EVICTION, SCALE, TOKEN_REQUEST, Resource
+from picluster.api.types import Object
 from picluster.apiserver import listing, negotiate, tables
 from picluster.apiserver.answers import Answer, respond
 from picluster.apiserver.authn import User
 from picluster.apiserver.cache.watchcache import WatchCache
+from picluster.apiserver.registry import apply as applying
 from picluster.apiserver.registry import binding, create, delete, eviction, review, scale, token, update
 from picluster.apiserver.registry import patch as patching
-from picluster.apiserver.registry.options import DeleteOptions, delete_options, dry_run, write_options
+from picluster.apiserver.registry.options import DeleteOptions, delete_options, write_options
 from picluster.apiserver.registry.registry import Registry, Write
 from picluster.apiserver.representation import Convert, Converted, MetadataOnly, Plain, Representation, Table
 from picluster.apiserver.requestinfo import RequestInfo
 from picluster.apiserver.watching import serve_watch
 
-VALIDATIONS = ("Ignore", "Warn", "Strict")
+OPTIONS_KINDS = {"create": "CreateOptions", "patch": "PatchOptions"}
+Authorize = Callable[[RequestInfo], None]
+"""Raises ``ApiError`` 403 if the client may not do that."""
 
 
 @dataclass(slots=True)
@@ -34,19 +39,24 @@ class Call:
     user: User
     registry: Registry
     cache: WatchCache
+    authorize: Authorize
 
     def write(self) -> Write:
         """What the query says of a write; raises ``ApiError`` for values that are not offered."""
         query, target = self.info.query, self.info.target
-        validation = query.get("fieldValidation") or "Warn"
-        if validation not in VALIDATIONS:
-            failure = errors.not_supported("fieldValidation", validation, ("", *VALIDATIONS))
-            raise errors.invalid("meta.k8s.io", "CreateOptions", "", [failure])
+        applies = _content_type(self) == patch.APPLY if self.info.verb == "patch" else False
+        options: Object = {}
+        if query or applies:
+            options = write_options(query, OPTIONS_KINDS.get(self.info.verb, "UpdateOptions"), applies=applies)
         return Write(
             self.user, self.resource, target.namespace, target.name, target.subresource,
-            dry_run="dryRun" in query and dry_run(query["dryRun"]), field_validation=validation,
-            options=write_options(query) if query else {},
+            dry_run="dryRun" in options, field_validation=options.get("fieldValidation", "Warn"), options=options,
+            manager=options.get("fieldManager") or from_user_agent(self.request.headers.get("User-Agent", "")),
         )  # fmt: skip
+
+    def may_create(self) -> None:
+        """Raise ``ApiError`` 403 if the client may not create what it updates or applies."""
+        self.authorize(self.info._replace(verb="create"))
 
     async def decoded(self, expected: Resource) -> tuple[Any, bytes]:
         """The body, decoded and as it came; raises ``ApiError``."""
@@ -77,7 +87,7 @@ class Call:
 async def serve(call: Call) -> web.StreamResponse:
     """Serve a request that is authorized; raises ``ApiError``."""
     handler = HANDLERS.get((call.info.verb, call.info.target.subresource))
-    if handler is None and call.info.target.subresource in ("status", "finalize"):
+    if handler is None and call.info.target.subresource in ("status", "finalize", "approval"):
         handler = HANDLERS.get((call.info.verb, "*"))
     if handler is None or (not call.info.target.name and call.info.verb in ("update", "patch")):
         raise errors.method_not_supported(call.resource.group, call.resource.plural, call.info.verb)
@@ -128,6 +138,10 @@ async def _update(call: Call) -> web.StreamResponse:
 
 async def _patch(call: Call) -> web.StreamResponse:
     write, (content_type, document) = call.write(), await _patch_document(call)
+    if content_type == patch.APPLY:
+        force = bool(write.options.get("force"))
+        applied = applying.apply_object(call.registry, write, document, force=force, may_create=call.may_create)
+        return await _answer(call, write, await applied)
     return await _answer(call, write, await patching.patch(call.registry, write, content_type, document))
 
 
@@ -184,10 +198,16 @@ async def _answer(call: Call, write: Write, answer: Answer) -> web.StreamRespons
 
 
 async def _patch_document(call: Call) -> tuple[str, Any]:
-    content_type = call.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if content_type not in patch.CONTENT_TYPES:
-        raise errors.unsupported_media_type(patch.CONTENT_TYPES)
-    return content_type, negotiate.decode_json(await call.request.read())
+    content_type = _content_type(call)
+    accepted = patch.CONTENT_TYPES if call.resource.schema else patch.CUSTOM_CONTENT_TYPES
+    if content_type not in accepted:
+        raise errors.unsupported_media_type(accepted)
+    body = await call.request.read()
+    return content_type, negotiate.decode_yaml(body) if content_type == patch.APPLY else negotiate.decode_json(body)
+
+
+def _content_type(call: Call) -> str:
+    return call.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 async def _delete_options(call: Call) -> DeleteOptions:
@@ -220,4 +240,4 @@ HANDLERS: dict[tuple[str, str], Callable[[Call], Awaitable[web.StreamResponse]]]
     ("update", "scale"): _update_scale,
     ("patch", "scale"): _patch_scale,
 }
-"""By verb and subresource; ``*`` stands for the subresources that show the whole object: ``status``, ``finalize``."""
+"""By verb and subresource; ``*`` stands for those that show the whole object: ``status``, ``finalize``, ``approval``."""

@@ -53,6 +53,15 @@ def _metadata_update(new: Object, old: Object) -> Failures:
     return failures
 
 
+def subresource(resource: Resource, name: str, new: Object, old: Object) -> Failures:
+    """Everything wrong with an update by another subresource that shows the whole object: ``validate_<name>``."""
+    validate = function(__name__, resource, f"validate_{name}")
+    if validate is None:
+        return update(resource, new, old)
+    found: Failures = validate(new, old)
+    return found
+
+
 def finalize(new: Object, old: Object) -> Failures:
     """Everything wrong with an update of a namespace's ``finalize`` subresource."""
     from picluster.api.validation import namespace
