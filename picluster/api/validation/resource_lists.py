@@ -23,6 +23,7 @@ _WHOLE_NUMBERS = frozenset({
     "pods", "resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps", "persistentvolumeclaims",
     "services.nodeports", "services.loadbalancers",
 })  # fmt: skip
+_HUGE_PAGES = ("hugepages-", "requests.hugepages-")
 _POD_LEVEL = ("cpu", "hugepages-*", "memory")
 
 
@@ -77,15 +78,36 @@ def _objections(name: str, amount: str, pod_level: bool) -> tuple[FieldError, ..
     return tuple(failures)
 
 
-def _name(name: str, path: str, pod_level: bool, failures: Failures) -> None:
-    messages = names.qualified_name(name)
+def name(value: str, path: str, failures: Failures) -> bool:
+    """A resource is a standard one, or called by a qualified name; whether it is called by a good name at all."""
+    messages = names.qualified_name(value)
     if messages:
-        failures.extend(invalid_value(path, name, message) for message in messages)
+        failures.extend(invalid_value(path, value, message) for message in messages)
+        return False
+    if "/" not in value and value not in _STANDARD and not value.startswith(_HUGE_PAGES):
+        failures.append(invalid_value(path, value, "must be a standard resource type or fully qualified"))
+    return True
+
+
+def container_name(value: str, path: str, failures: Failures) -> None:
+    """A resource that a container can ask for."""
+    _name(value, path, False, failures)
+
+
+def may_overcommit(name: str) -> bool:
+    """Whether limits may be above requests."""
+    return name in _CONTAINER_RESOURCES or (is_native(name) and not name.startswith("hugepages-"))
+
+
+def _name(value: str, path: str, pod_level: bool, failures: Failures) -> None:
+    if not name(value, path, failures):
         return
+    _fits(value, path, pod_level, failures)
+
+
+def _fits(name: str, path: str, pod_level: bool, failures: Failures) -> None:
     huge = name.startswith("hugepages-")
     if "/" not in name:
-        if name not in _STANDARD and not huge:
-            failures.append(invalid_value(path, name, "must be a standard resource type or fully qualified"))
         if pod_level:
             if name not in ("cpu", "memory") and not huge:
                 failures.append(not_supported(path, name, _POD_LEVEL))
@@ -98,7 +120,7 @@ def _name(name: str, path: str, pod_level: bool, failures: Failures) -> None:
 
 
 def _against_limit(name: str, amount: str, limits: Object, path: str, failures: Failures) -> None:
-    overcommit = name in _CONTAINER_RESOURCES or (is_native(name) and not name.startswith("hugepages-"))
+    overcommit = may_overcommit(name)
     limit = limits.get(name)
     if limit is None:
         if not overcommit:

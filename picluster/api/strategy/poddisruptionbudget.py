@@ -1,0 +1,8 @@
+"""Pod disruption budgets: nothing may be disrupted until their controller has looked."""
+
+from __future__ import annotations
+
+from picluster.api.strategy.shared import spec_changed, status_at_first
+
+create = status_at_first({"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0})
+changed = spec_changed
