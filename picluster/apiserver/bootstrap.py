@@ -1,4 +1,4 @@
-"""What every cluster has from its first second: the system namespaces, and the API server's own Service.
+"""What every cluster has from its first second: the system namespaces, the default roles, the API server's Service.
 
 Made through the registry like everything else, so that it has defaults, addresses and uids; run at every start, it
 changes only what differs.
@@ -14,6 +14,7 @@ from picluster.api.resources import ENDPOINT_SLICES, ENDPOINTS, NAMESPACES, SERV
 from picluster.api.types import Object
 from picluster.apiserver.authn import AUTHENTICATED, User
 from picluster.apiserver.authz import MASTERS
+from picluster.apiserver.authz.policy.reconcile import reconcile
 from picluster.apiserver.registry.create import create
 from picluster.apiserver.registry.registry import Registry, Write
 from picluster.apiserver.registry.update import change_object
@@ -37,6 +38,7 @@ async def bootstrap(registry: Registry, advertised: Advertised) -> None:
     """Make what is missing and put right what differs; raises ``ApiError``."""
     for name in SYSTEM_NAMESPACES:
         await _ensure(registry, NAMESPACES, {"metadata": {"name": name}}, ())
+    await reconcile(registry, SELF)
     await _ensure(registry, SERVICES, _service(advertised), ())
     if ipaddress.ip_address(advertised.address).is_loopback:
         return  # nothing but this machine reaches it, and no endpoint may be a loopback address

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from aiohttp import web
 
@@ -17,7 +18,7 @@ from picluster.api import errors
 from picluster.apiserver.answers import error_response, respond
 from picluster.apiserver.authn import User
 from picluster.apiserver.authn.authenticator import Authenticator
-from picluster.apiserver.authz import Authorizer, authorize, is_public
+from picluster.apiserver.authz.gate import Gate
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.connection import BODY_MAX_BYTES, connection_of
@@ -54,7 +55,7 @@ class Handler:
         registry: Registry,
         cache: WatchCache,
         authenticator: Authenticator,
-        chain: Sequence[Authorizer],
+        gate: Gate,
         metrics: Metrics,
         features: Features,
     ) -> None:
@@ -62,7 +63,7 @@ class Handler:
         self._registry = registry
         self._cache = cache
         self._authenticator = authenticator
-        self._chain = tuple(chain)
+        self._gate = gate
         self._metrics = metrics
         self._features = features
 
@@ -70,7 +71,7 @@ class Handler:
         started_s = time.perf_counter()
         info: RequestInfo | None = None
         try:
-            info = request_info(request.method, request.raw_path, self._catalog)
+            info = self._understood(request)
             response = await self._serve(request, info)
         except errors.ApiError as error:
             response = error_response(error)
@@ -88,16 +89,24 @@ class Handler:
 
     async def _serve(self, request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
         user = self._authenticator.authenticate(request, connection_of(request).user).user
-        if user.anonymous and not (info.target.resource is None and is_public(info.path)):
-            raise errors.unauthorized()
-        authorize(self._chain, user, info)
+        user = self._gate.admit(user, request, info)
         resource = info.target.resource
         if resource is None:
             return await self._path_handler(info)(request, info)
         connect = self._features.connects.get((resource.id, info.target.subresource))
         if connect is not None:
             return await connect(request, info, user)
-        return await serve(Call(request, info, resource, user, self._registry, self._cache))
+        authorize = partial(self._gate.authorize, user)
+        return await serve(Call(request, info, resource, user, self._registry, self._cache, authorize))
+
+    def _understood(self, request: web.BaseRequest) -> RequestInfo:
+        """What is asked for; that it is not served is told only to whom it may be told."""
+        try:
+            return request_info(request.method, request.raw_path, self._catalog)
+        except errors.ApiError:
+            user = self._authenticator.authenticate(request, connection_of(request).user).user
+            self._gate.refuse_unknown(user, request)
+            raise
 
     def _path_handler(self, info: RequestInfo) -> PathHandler:
         paths = self._features.paths

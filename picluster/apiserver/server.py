@@ -28,7 +28,7 @@ from picluster.apiserver.authn.result import TokenAuthenticator
 from picluster.apiserver.authn.serviceaccounts import ServiceAccountTokens
 from picluster.apiserver.authn.tokenkeys import DEFAULT_ISSUER, ServiceAccountConfig, TokenKeys
 from picluster.apiserver.authn.tokenreview import token_review
-from picluster.apiserver.authz import BootstrapRoles, Masters, PublicInfo
+from picluster.apiserver.authz.setup import Authorization
 from picluster.apiserver.bootstrap import Advertised, bootstrap
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.catalog import Catalog
@@ -37,7 +37,6 @@ from picluster.apiserver.frontproxy import FrontProxy
 from picluster.apiserver.health import health_handler, metrics_handler
 from picluster.apiserver.http import Features, Handler
 from picluster.apiserver.metrics import Metrics
-from picluster.apiserver.nodeauthz import NodeAuthorizer
 from picluster.apiserver.proxy import AgentProxy
 from picluster.apiserver.registry.registry import Registry
 from picluster.apiserver.registry.services import ServiceAllocator
@@ -103,8 +102,10 @@ class ApiServer:
         self._clock = clock
         self._metrics = Metrics(self.cache)
         self._webhooks = WebhookClient(self.cache, proxy_identity(config))
+        self._authorization = Authorization(self.cache)
         self._services = ServiceAllocator(config.service_cidr, rng or random.SystemRandom())
         self.registry = Registry(Store(backend, self.cache, self._metrics), self._admission(), self._services, clock)
+        self._authorization.install(self.registry)
         self._tasks = Tasks("apiserver")
         self._authenticator = self._authentication()
         self._ready = False
@@ -124,6 +125,7 @@ class ApiServer:
         """
         try:
             self.cache.load(await self._backend.start(self.cache.apply))
+            self._authorization.load()
             self._services.load(self.cache.collection(SERVICES).entries.values())
             await self._listen()
             await bootstrap(self.registry, Advertised(self._services.first, self.config.advertise, self.port))
@@ -168,14 +170,13 @@ class ApiServer:
         paths.update(wellknown.paths(self.catalog, lambda: f"{self.config.advertise}:{self.port}"))
         paths["/metrics"] = metrics_handler(self._metrics)
         self._connect_agents()
-        authorizers = (Masters(), PublicInfo(), BootstrapRoles(), NodeAuthorizer(self.cache))
         self._http = HttpServer(
             Handler(
                 self.catalog,
                 self.registry,
                 self.cache,
                 self._authenticator,
-                authorizers,
+                self._authorization.gate,
                 self._metrics,
                 self.features,
             )

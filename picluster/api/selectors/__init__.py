@@ -4,7 +4,7 @@ A bad selector raises ``errors.bad_request`` with apimachinery's wording. Semant
 ``k8s.io/apimachinery/pkg/labels`` and ``.../fields``: ``!=`` and ``notin`` match what lacks the key.
 """
 
-from picluster.api.selectors.fields import FieldSelector, field_values, parse_fields
+from picluster.api.selectors.fields import FieldSelector, field_requirements, field_values, parse_fields
 from picluster.api.selectors.labels import (
     EVERYTHING,
     NOTHING,
@@ -21,6 +21,7 @@ __all__ = [
     "FieldSelector",
     "LabelSelector",
     "Requirement",
+    "field_requirements",
     "field_values",
     "from_map",
     "from_object",

@@ -54,15 +54,16 @@ class FieldSelector:
 @lru_cache(maxsize=512)
 def parse_fields(resource: Resource, text: str) -> FieldSelector:
     """The selector of a ``fieldSelector`` parameter: ``spec.nodeName=pi-1,status.phase!=Failed``."""
-    requirements = []
-    for term in _terms(text):
-        if not term:
-            continue
-        requirement = _requirement(text, term)
+    requirements = field_requirements(text)
+    for requirement in requirements:
         if requirement.path not in resource.fields:
             raise errors.bad_request(_unsupported(resource, requirement.path))
-        requirements.append(requirement)
-    return FieldSelector(resource, tuple(requirements))
+    return FieldSelector(resource, requirements)
+
+
+def field_requirements(text: str) -> tuple[FieldRequirement, ...]:
+    """The requirements of a field selector on any kind; raises ``ApiError`` 400 when it cannot be read."""
+    return tuple(_requirement(text, term) for term in _terms(text) if term)
 
 
 def field_values(resource: Resource, obj: Object) -> dict[str, str]:

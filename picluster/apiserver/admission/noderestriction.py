@@ -9,8 +9,9 @@ from picluster.api.resources import LEASES, NODES, PODS, SERVICE_ACCOUNTS, Resou
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import CREATE, DELETE, UPDATE, Attributes
 from picluster.apiserver.admission.serviceaccount import MIRROR_ANNOTATION
+from picluster.apiserver.authz.node import NODE_LEASES
+from picluster.apiserver.authz.references import named_by
 from picluster.apiserver.cache.watchcache import WatchCache
-from picluster.apiserver.nodeauthz import NODE_LEASES, references
 
 RESTRICTED_LABEL_SUFFIX = "node-restriction.kubernetes.io"
 KUBELET_LABEL_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
@@ -106,7 +107,7 @@ def _mirror_pod(node: str, attributes: Attributes) -> None:
                        " mirror pods")  # fmt: skip
     if spec.get("nodeName") != node:
         raise _refusal(attributes, f'node "{node}" can only create pods with spec.nodeName set to itself')
-    for resource, name in references(orjson.dumps(pod)):
+    for resource, name in named_by(orjson.dumps(pod)):
         if name:
             raise _refusal(attributes, f'node "{node}" can not create pods that reference {resource.plural}')
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from picluster.api import errors, meta
-from picluster.api.resources import SERVICES
+from picluster.api.resources import CERTIFICATE_SIGNING_REQUESTS, SERVICES
+from picluster.api.strategy import certificatesigningrequest
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import CREATE
 from picluster.apiserver.answers import Answer
+from picluster.apiserver.registry import ownership
 from picluster.apiserver.registry.registry import Registry, Write, read_object
 from picluster.apiserver.registry.services import normalize
 from picluster.storage.backend import StorageError
@@ -19,17 +21,29 @@ GENERATE_ATTEMPTS_MAX = 8
 async def create(registry: Registry, write: Write, obj: Any, body: bytes | None) -> Answer:
     """Create ``obj``, the decoded ``body``; raises ``ApiError``. The answer is 201 with the object as stored."""
     read_object(write, registry.kind(write.resource), obj, body)
-    return await create_read(registry, write, obj)
+    return await create_read(registry, write, obj, body)
 
 
-async def create_read(registry: Registry, write: Write, obj: Object) -> Answer:
+async def create_read(registry: Registry, write: Write, obj: Object, body: bytes | None = None) -> Answer:
     """``create`` of an object that is already in the form it is kept in."""
     _place(write, obj)
     kind = registry.kind(write.resource)
     kind.default(obj)
     if write.resource is SERVICES:
         normalize(obj)
+    ownership.created(registry, write, obj, body)
+    return await create_owned(registry, write, obj)
+
+
+async def create_owned(registry: Registry, write: Write, obj: Object) -> Answer:
+    """``create`` of an object that has its defaults and its owners."""
+    kind = registry.kind(write.resource)
+    if (guard := registry.guards.get(write.resource)) is not None:
+        guard(write, obj, None)
     await registry.admission.admit(write.attributes(CREATE, obj, None))
+    if write.resource is CERTIFICATE_SIGNING_REQUESTS:
+        user, extra = write.user, {key: list(values) for key, values in write.user.extra}
+        certificatesigningrequest.requested_by(obj, user.name, user.uid, sorted(user.groups), extra)
     generated = not obj["metadata"].get("name")
     for attempt in range(1, GENERATE_ATTEMPTS_MAX + 1):
         kind.prepare_create(obj, meta.now_rfc3339(registry.clock.now()))

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from picluster.api import conversion, defaults, schema, strategy, validation
+from picluster.api.apply import resetfields, types
+from picluster.api.apply.fieldsets import FieldSet
+from picluster.api.apply.types import Type
 from picluster.api.errors import FieldError
-from picluster.api.resources import Resource
+from picluster.api.resources import BY_KIND, Resource
 from picluster.api.types import Object
 
 
@@ -35,6 +38,18 @@ class Kind(Protocol):
     def to_stored(self, obj: Object) -> Object: ...
 
     def from_stored(self, obj: Object) -> Object: ...
+
+    def type(self) -> Type:
+        """How the fields of an object are owned, by server-side apply."""
+        ...
+
+    def ignored(self, subresource: str) -> FieldSet:
+        """The trees that a write to ``subresource`` leaves as they are; empty for the object itself."""
+        ...
+
+    def in_version(self, obj: Object, api_version: str) -> tuple[Type, Object] | None:
+        """``obj`` in another served version, and its type there; ``None`` if that is not served."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +81,8 @@ class BuiltIn:
             return validation.finalize(new, old)
         if subresource == "status":
             return validation.status(self.resource, new, old)
+        if subresource:
+            return validation.subresource(self.resource, subresource, new, old)
         return validation.update(self.resource, new, old)
 
     def to_stored(self, obj: Object) -> Object:
@@ -73,3 +90,15 @@ class BuiltIn:
 
     def from_stored(self, obj: Object) -> Object:
         return conversion.from_stored(self.resource, obj)
+
+    def type(self) -> Type:
+        return types.builtin(self.resource.schema)
+
+    def ignored(self, subresource: str) -> FieldSet:
+        return resetfields.of(self.resource, subresource)
+
+    def in_version(self, obj: Object, api_version: str) -> tuple[Type, Object] | None:
+        row = BY_KIND.get((api_version, self.resource.kind))
+        if row is None or row.stored_as != self.resource.stored_as:
+            return None
+        return types.builtin(row.schema), conversion.from_stored(row, self.to_stored(obj))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from picluster.api import errors
 from picluster.api.types import Object
-from picluster.apiserver.requestinfo import Query, number
+from picluster.apiserver.requestinfo import Query, flag, number
 
+MANAGER_MAX_BYTES = 128
+VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 POLICIES = ("Background", "Foreground", "Orphan")
 ORPHAN_FINALIZER = "orphan"
 FOREGROUND_FINALIZER = "foregroundDeletion"
@@ -36,12 +39,38 @@ class DeleteOptions:
         return {field: value for field, value in given.items() if value is not None}
 
 
-def write_options(query: Query) -> Object:
-    """The fields of CreateOptions and UpdateOptions that a query gives."""
+def write_options(query: Query, kind: str, *, applies: bool = False) -> Object:
+    """The fields of CreateOptions, UpdateOptions or PatchOptions (``kind``) that a query gives.
+
+    Raises ``ApiError`` 422. Rules: ``ValidateCreateOptions`` and its likes in apimachinery's ``meta/v1/validation``.
+    """
     options: Object = {field: query[field] for field in ("fieldManager", "fieldValidation") if query.get(field)}
     if query.get("dryRun"):
         options["dryRun"] = [query["dryRun"]]
+    if "force" in query and kind == "PatchOptions":
+        options["force"] = flag(query, "force")
+    failures = list(_option_failures(options, kind, applies=applies))
+    if failures:
+        raise errors.invalid("meta.k8s.io", kind, "", failures)
     return options
+
+
+def _option_failures(options: Object, kind: str, *, applies: bool) -> Iterator[errors.FieldError]:
+    manager, validation = options.get("fieldManager", ""), options.get("fieldValidation", "")
+    if applies and not manager:
+        yield errors.required("fieldManager", "is required for apply patch")
+    if not applies and "force" in options:
+        yield errors.forbidden_field("force", "may not be specified for non-apply patch")
+    if len(manager.encode()) > MANAGER_MAX_BYTES:
+        yield errors.too_long("fieldManager", MANAGER_MAX_BYTES)
+    for position, character in enumerate(manager):
+        if not character.isprintable():
+            why = f"invalid character U+{ord(character):04X} (at position {len(manager[:position].encode())})"
+            yield errors.invalid_value("fieldManager", manager, why)
+    if options.get("dryRun", ["All"]) != ["All"]:
+        yield errors.not_supported("dryRun", options["dryRun"], ("All",))
+    if validation not in VALIDATIONS:
+        yield errors.not_supported("fieldValidation", validation, VALIDATIONS)
 
 
 def delete_options(query: Query, body: Any) -> DeleteOptions:

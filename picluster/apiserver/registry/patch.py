@@ -28,7 +28,7 @@ async def patch(registry: Registry, write: Write, content_type: str, document: A
         new: Object = orjson.loads(orjson.dumps(patches.apply(content_type, write.resource, old, document)))
         write.warnings = []
         read_object(write, registry.kind(write.resource), new, None)
-        _check_identity(write, new)
+        check_identity(write, new)
         registry.kind(write.resource).default(new)
         return new
 
@@ -37,7 +37,18 @@ async def patch(registry: Registry, write: Write, content_type: str, document: A
     return Answer(200, wire)
 
 
-def _check_identity(write: Write, new: Object) -> None:
+def check_identity(write: Write, new: Object) -> None:
+    """Raise ``ApiError`` 400 unless ``new`` is what the URL names (``checkName`` of the patch handler)."""
     metadata = new.setdefault("metadata", {})
-    if metadata.get("name") != write.name or (metadata.get("namespace") or "") != write.namespace:
-        raise errors.bad_request("the name or the namespace of an object cannot be changed by a patch")
+    name, namespace = metadata.get("name") or "", metadata.get("namespace") or ""
+    if not write.resource.namespaced and namespace:
+        raise errors.bad_request("namespace may not be set on objects of cluster scope")
+    if write.resource.namespaced and metadata.setdefault("namespace", write.namespace) != write.namespace:
+        raise errors.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    if not name:
+        why = "name must be provided"
+        raise errors.bad_request(f"the name of the object ({write.name} based on URL) was undeterminable: {why}")
+    if name != write.name:
+        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({write.name})")

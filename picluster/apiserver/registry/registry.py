@@ -13,9 +13,12 @@ from picluster.apiserver.authn import User
 from picluster.apiserver.authn.tokenkeys import TokenKeys
 from picluster.apiserver.registry.kinds import BuiltIn, Kind
 from picluster.apiserver.registry.services import ServiceAllocator
+from picluster.apiserver.registry.shapes import Shapes
 from picluster.apiserver.registry.store import Store
 from picluster.util.clock import Clock
 
+SERVER = "kube-apiserver"
+"""The manager of what the API server writes on its own."""
 OPTIONS: dict[str, Object] = {
     **{
         operation: {"kind": f"{operation.capitalize()}Options", "apiVersion": "meta.k8s.io/v1"}
@@ -30,7 +33,8 @@ OPTIONS: dict[str, Object] = {
 class Registry:
     """``kinds`` are those that are not built in, or have been asked for already, by their row.
 
-    ``reviews`` answer what is asked and never stored. Without ``token_keys`` no service account tokens are made.
+    ``reviews`` answer what is asked and never stored; ``guards`` may refuse a write before admission sees it. Without
+    ``token_keys`` no service account tokens are made.
     """
 
     store: Store
@@ -39,7 +43,9 @@ class Registry:
     clock: Clock
     kinds: dict[Resource, Kind] = field(default_factory=dict)
     reviews: dict[Resource, Review] = field(default_factory=dict)
+    guards: dict[Resource, Guard] = field(default_factory=dict)
     token_keys: TokenKeys | None = None
+    shapes: Shapes = field(default_factory=Shapes)
 
     def kind(self, resource: Resource) -> Kind:
         found = self.kinds.get(resource)
@@ -52,7 +58,8 @@ class Registry:
 class Write:
     """Who writes what, and how; ``warnings`` go into the answer's headers.
 
-    ``options`` are the fields of the CreateOptions, UpdateOptions or DeleteOptions that the client gave.
+    ``options`` are the fields of the CreateOptions, UpdateOptions, PatchOptions or DeleteOptions that the client gave.
+    ``manager`` owns what is written.
     """
 
     user: User
@@ -64,6 +71,7 @@ class Write:
     field_validation: str = "Warn"
     warnings: list[str] = field(default_factory=list)
     options: Object = field(default_factory=dict)
+    manager: str = SERVER
 
     def attributes(self, operation: str, obj: Object | None, old: Object | None) -> Attributes:
         options = OPTIONS[operation] if not self.options else {**OPTIONS[operation], **self.options}
@@ -73,6 +81,8 @@ class Write:
         )  # fmt: skip
 
 
+Guard = Callable[[Write, Object, Object | None], None]
+"""Gets what is to be written, and what is there (``None`` for a creation); raises ``ApiError`` to refuse."""
 Review = Callable[[Write, Object], Awaitable[Object]]
 """Takes a question, in its kept form, and gives it back with its answer; raises ``ApiError``."""
 

@@ -5,28 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from picluster.api import errors
+from picluster.api import errors, meta
 from picluster.api.resources import (
+    CERTIFICATE_SIGNING_REQUESTS,
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
     CORE_EVENTS,
     ENDPOINTS,
     EVENTS,
     LEASES,
     NAMESPACES,
     NODES,
+    ROLE_BINDINGS,
+    ROLES,
     SERVICES,
     Resource,
 )
+from picluster.api.strategy import certificatesigningrequest
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import UPDATE, Attributes
 from picluster.apiserver.answers import Answer
 from picluster.apiserver.cache.index import Entry
+from picluster.apiserver.registry import ownership
 from picluster.apiserver.registry.create import create_read
 from picluster.apiserver.registry.registry import Registry, Write, read_object
 from picluster.apiserver.registry.services import inherit
 from picluster.apiserver.registry.store import WRITE_ATTEMPTS_MAX, decoded
 from picluster.storage.backend import RevisionMismatch, StorageError
 
-CREATED_BY_UPDATE = frozenset({LEASES, ENDPOINTS, CORE_EVENTS, EVENTS})
+CREATED_BY_UPDATE = frozenset({
+    LEASES, ENDPOINTS, CORE_EVENTS, EVENTS, ROLES, ROLE_BINDINGS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS,
+})  # fmt: skip
 """Kinds that a PUT creates when they are not there (``AllowCreateOnUpdate``)."""
 CONDITIONAL_ONLY = frozenset({LEASES})
 """Kinds that cannot be updated without a resourceVersion (``AllowUnconditionalUpdate``)."""
@@ -53,27 +62,36 @@ async def update(registry: Registry, write: Write, decode: Decode, body: bytes |
     return Answer(200, await change_object(registry, write, change))
 
 
-async def change_object(registry: Registry, write: Write, change: Change) -> bytes:
+async def change_object(registry: Registry, write: Write, change: Change, *, owned: bool = False) -> bytes:
     """Apply ``change`` to the live object until nobody was faster, and return the wire bytes.
 
-    ``change`` gets the live object, which it must leave as it is, and returns a whole new one, defaults applied. If
-    that carries a resourceVersion, it must be the live one: 409 otherwise.
+    ``change`` gets the live object, which it must leave as it is, and returns a whole new one, defaults applied, and
+    if it is ``owned`` its owners too. If that carries a resourceVersion, it must be the live one: 409 otherwise.
     """
+    complete = finish_owned if owned else finish
     for _ in range(WRITE_ATTEMPTS_MAX):
         entry = registry.store.get(write.resource, write.namespace, write.name)
         old = registry.kind(write.resource).from_stored(decoded(entry))
         new = change(old)
         check_version(write, new, old)
         try:
-            return await finish(registry, write, entry, old, new)
+            return await complete(registry, write, entry, old, new)
         except RevisionMismatch as mismatch:
             lost = mismatch
     raise errors.conflict(write.resource.group, write.resource.plural, write.name) from lost
 
 
 async def finish(registry: Registry, write: Write, entry: Entry, old: Object, new: Object) -> bytes:
-    """Admission, strategy, validation, the write; raises ``RevisionMismatch`` when ``entry`` is not live any more."""
+    """Owners, admission, strategy, validation, the write; raises ``RevisionMismatch`` if ``entry`` is not live any more."""
+    ownership.updated(registry, write, old, new)
+    return await finish_owned(registry, write, entry, old, new)
+
+
+async def finish_owned(registry: Registry, write: Write, entry: Entry, old: Object, new: Object) -> bytes:
+    """``finish`` of an object that has its owners."""
     attributes = write.attributes(UPDATE, new, old)
+    if (guard := registry.guards.get(write.resource)) is not None:
+        guard(write, new, old)
     await registry.admission.admit(attributes)
     return await finish_admitted(registry, write, entry, old, new, attributes)
 
@@ -88,8 +106,11 @@ async def finish_admitted(
     resource, subresource = write.resource, write.subresource or None
     kind = registry.kind(resource)
     kind.prepare_update(new, old, subresource)
+    if resource is CERTIFICATE_SIGNING_REQUESTS and subresource:
+        certificatesigningrequest.stamp(new, old, meta.now_rfc3339(registry.clock.now()))
     if resource is SERVICES and not subresource:
         inherit(new, old)
+    ownership.settle_times(old, new)
     failures = kind.update_failures(new, old, subresource)
     if failures:
         raise errors.invalid(resource.group, resource.kind, write.name, failures)
@@ -188,7 +209,11 @@ def _heartbeat(write: Write, old: Object, new: Object) -> bool:
         return write.namespace == NODE_LEASES
     if write.resource is not NODES or write.subresource != "status":
         return False
-    return new["metadata"] == old["metadata"] and _without_beats(new) == _without_beats(old)
+    return _without_owners(new) == _without_owners(old) and _without_beats(new) == _without_beats(old)
+
+
+def _without_owners(obj: Object) -> Object:
+    return {field: value for field, value in obj["metadata"].items() if field != "managedFields"}
 
 
 def _without_beats(node: Object) -> Object:

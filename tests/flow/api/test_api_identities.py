@@ -71,7 +71,7 @@ async def test_the_controllers_do_their_work(admin: Any, server: ApiServer, call
     assert (await controllers.delete(f"{PODS}/p")).code == 200
 
 
-async def test_a_node_registers_itself_and_nobody_else(server: ApiServer, caller: Any) -> None:
+async def test_a_node_registers_itself_and_nobody_else(admin: Any, server: ApiServer, caller: Any) -> None:
     node = await caller(server, "node-pi-1")
     assert (await node.create("/api/v1/nodes", node_of("pi-1", **{"kubernetes.io/hostname": "pi-1"}))).code == 201
     other = await node.create("/api/v1/nodes", node_of("pi-2"))
@@ -81,6 +81,8 @@ async def test_a_node_registers_itself_and_nobody_else(server: ApiServer, caller
     )
     status = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
     assert (await node.patch("/api/v1/nodes/pi-1/status", status, "strategic")).code == 200
+    assert (await node.patch("/api/v1/nodes/pi-2/status", status)).code == 404
+    assert (await admin.create("/api/v1/nodes", node_of("pi-2"))).code == 201
     assert (await node.patch("/api/v1/nodes/pi-2/status", status)).code == 403
     assert (await node.get("/api/v1/nodes")).code == 200
 

@@ -1,0 +1,42 @@
+"""The way of a request through authorization: nobody's place, somebody else's shoes, then the chain."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from picluster.api import errors
+from picluster.apiserver.authn import User
+from picluster.apiserver.authz.attributes import of_request, of_unknown
+from picluster.apiserver.authz.chain import MASTERS, Chain, is_public
+from picluster.apiserver.authz.impersonation import acting_as
+from picluster.apiserver.requestinfo import RequestInfo
+
+
+class Gate:
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+
+    def admit(self, user: User, request: web.BaseRequest, info: RequestInfo) -> User:
+        """Who the request is served as: ``user``, or whom it impersonates.
+
+        Raises ``ApiError`` 401 for nobody (who may see health and version, as AuthenticationConfiguration's
+        ``anonymous.conditions`` limit it), 403 for who may not.
+        """
+        if user.anonymous and not (info.target.resource is None and is_public(info.path)):
+            raise errors.unauthorized()
+        acting = acting_as(self._chain, user, request)
+        self.authorize(acting, info)
+        return acting
+
+    def authorize(self, user: User, info: RequestInfo) -> None:
+        """Raise ``ApiError`` 403 unless ``user`` may do what ``info`` says."""
+        if MASTERS not in user.groups:
+            self._chain.authorize(of_request(user, info))
+
+    def refuse_unknown(self, user: User, request: web.BaseRequest) -> None:
+        """Raise ``ApiError`` 401 or 403 for a path that is not served, unless its absence may be told."""
+        if user.anonymous:
+            raise errors.unauthorized()
+        acting = acting_as(self._chain, user, request)
+        if MASTERS not in acting.groups:
+            self._chain.authorize(of_unknown(acting, request.method, request.raw_path))
