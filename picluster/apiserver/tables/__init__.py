@@ -11,21 +11,23 @@ from functools import cache
 
 from picluster.api.resources import Resource
 from picluster.api.types import Object
-from picluster.apiserver.tables.columns import GENERIC, Printer
+from picluster.apiserver.tables.columns import DEFAULT, GENERIC, Printer
 
 INCLUDE_OBJECT = ("None", "Metadata", "Object")
 
 
 @cache
 def printer(resource: Resource) -> Printer:
-    """The printer of a kind; kinds without a file of their own show name and age."""
+    """The printer of a kind; without a file of its own it shows when it was made, a custom resource its age."""
+    if not resource.schema:
+        return GENERIC
     name = f"picluster.apiserver.tables.{resource.kind.lower()}"
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        return GENERIC
+        return DEFAULT
     found = module.PRINTER
     assert isinstance(found, Printer)
     return found

@@ -128,4 +128,15 @@ def _generic_row(obj: Object, now_s: float) -> list[Any]:
     return [name_of(obj), age(obj, now_s)]
 
 
+def _default_row(obj: Object, now_s: float) -> list[Any]:
+    return [name_of(obj), obj["metadata"].get("creationTimestamp")]
+
+
 GENERIC = Printer((NAME, AGE), _generic_row)
+CREATED_AT = Column(
+    "Created At",
+    "date",
+    description="CreationTimestamp is a timestamp representing the server time when this object was created.",
+)
+DEFAULT = Printer((NAME, CREATED_AT), _default_row)
+"""How kinds are shown that Kubernetes has no printer for (``rest.NewDefaultTableConvertor``): roles, limit ranges, …"""

@@ -20,12 +20,14 @@ from picluster.api.resources import (
     PODS,
     REPLICASETS,
     RESOURCES,
+    ROLES,
     SECRETS,
     SERVICE_ACCOUNTS,
     SERVICES,
     Resource,
 )
 from picluster.apiserver import tables
+from picluster.apiserver.tables.columns import DEFAULT
 
 CREATED = "2026-01-01T00:00:00Z"
 NOW_S = meta.parse_time(CREATED) + 90
@@ -208,5 +210,16 @@ def test_objects_come_as_metadata_whole_or_not_at_all() -> None:
     assert whole["rows"][0]["object"] is body
 
 
+SHOWN_BY_DEFAULT = {"limitranges", "clusterroles.rbac.authorization.k8s.io", "roles.rbac.authorization.k8s.io",
+                    "customresourcedefinitions.apiextensions.k8s.io"}  # fmt: skip
+"""Kinds that Kubernetes has no printer for."""
+
+
 def test_every_kind_of_the_table_has_columns_of_its_own() -> None:
-    assert [r.id for r in RESOURCES if tables.printer(r).columns == tables.GENERIC.columns] == []
+    shown = {r.id for r in RESOURCES if "list" in r.verbs and tables.printer(r) is DEFAULT}
+    assert shown == SHOWN_BY_DEFAULT
+
+
+def test_what_has_no_printer_says_when_it_was_made() -> None:
+    assert cells(ROLES) == ["web", CREATED]
+    assert cells(Resource("example.com", "v1", "Thing", "things", "")) == ["web", "90s"]
