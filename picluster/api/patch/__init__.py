@@ -1,4 +1,4 @@
-"""The three patches of the Kubernetes API, by content type.
+"""The patches of the Kubernetes API, by content type; server-side apply is one more and has its own package.
 
 ``apply`` never changes the document it is given; what it returns shares the untouched parts with it. So whoever goes
 on to change the result (defaults, strategy) decodes a document of its own first.
@@ -16,7 +16,11 @@ from picluster.api.types import Object
 JSON = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
-CONTENT_TYPES = (JSON, MERGE, STRATEGIC)
+APPLY = "application/apply-patch+yaml"
+"""Server-side apply: ``picluster.api.apply`` does it."""
+CONTENT_TYPES = (JSON, MERGE, STRATEGIC, APPLY)
+CUSTOM_CONTENT_TYPES = (JSON, MERGE, APPLY)
+"""What custom resources take: without a schema of Go types there is no strategic merge."""
 
 
 def apply(content_type: str, resource: Resource, document: Object, patch: Any) -> Object:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 from picluster.api import errors, meta
 from picluster.api.resources import (
     CERTIFICATE_SIGNING_REQUESTS,
@@ -82,7 +84,7 @@ async def change_object(registry: Registry, write: Write, change: Change, *, own
 
 
 async def finish(registry: Registry, write: Write, entry: Entry, old: Object, new: Object) -> bytes:
-    """Owners, admission, strategy, validation, the write; raises ``RevisionMismatch`` if ``entry`` is not live any more."""
+    """Owners, admission, strategy, validation, the write; raises ``RevisionMismatch`` if ``entry`` is not live now."""
     ownership.updated(registry, write, old, new)
     return await finish_owned(registry, write, entry, old, new)
 
@@ -117,6 +119,8 @@ async def finish_admitted(
     await registry.admission.validate(attributes)
     if released(resource, new, old):
         return await _delete_released(registry, write, entry, new)
+    if _same(new, old):
+        return entry.wire
     if resource is SERVICES and not subresource:
         return await _replace_service(registry, write, entry, old, new)
     stored = kind.to_stored(new)
@@ -147,6 +151,16 @@ def check_version(write: Write, new: Object, old: Object) -> None:
     if not version and resource in CONDITIONAL_ONLY:
         failure = errors.invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
         raise errors.invalid(resource.group, resource.kind, write.name, [failure])
+
+
+def _same(new: Object, old: Object) -> bool:
+    """Whether there is nothing to write; the order of fields says nothing, but true is not 1 as it is in Python."""
+    new = {**new, "metadata": {**new["metadata"], "resourceVersion": old["metadata"]["resourceVersion"]}}
+    return new == old and _sorted(new) == _sorted(old)
+
+
+def _sorted(obj: Object) -> bytes:
+    return orjson.dumps(obj, option=orjson.OPT_SORT_KEYS)
 
 
 async def _replace_service(registry: Registry, write: Write, entry: Entry, old: Object, new: Object) -> bytes:

@@ -147,11 +147,6 @@ async def test_a_patch_with_an_old_version_is_refused_and_one_without_is_not(adm
     assert len((await admin.get(f"{MAPS}/a")).body["data"]) == 31
 
 
-async def test_apply_patches_are_not_taken_yet(admin: Any) -> None:
-    answer = await admin("PATCH", f"{MAPS}/a", {}, Content_Type="application/apply-patch+yaml")
-    assert (answer.code, answer.body["reason"]) == (415, "UnsupportedMediaType")
-
-
 async def test_status_and_the_rest_are_changed_separately(admin: Any) -> None:
     await admin.create(DEPLOYMENTS, {**deployment("web"), "status": {"replicas": 9}})
     path = f"{DEPLOYMENTS}/web"
