@@ -1,0 +1,178 @@
+"""The life of an object of each kind, as conformance's "should support … API operations" lead it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+NETWORKING = "/apis/networking.k8s.io/v1"
+STORAGE = "/apis/storage.k8s.io/v1"
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+BACKEND = {"service": {"name": "web", "port": {"number": 80}}}
+RULE = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["deployments"]}
+SELECTED = {"resourceRules": [{**RULE, "resourceNames": ["web"]}], "matchPolicy": "Equivalent",
+            "namespaceSelector": {}, "objectSelector": {}}  # fmt: skip
+WEBHOOK = {
+    "name": "a.example.com",
+    "clientConfig": {"service": {"name": "hook", "namespace": "default", "path": "/admit"}},
+    "rules": [RULE],
+    "sideEffects": "None",
+    "admissionReviewVersions": ["v1"],
+    "objectSelector": {"matchLabels": {"only": "this"}},
+}
+READY = {"type": "Ready", "status": "True", "reason": "Tested", "message": "said the test",
+         "lastTransitionTime": "2026-01-01T00:00:00Z"}  # fmt: skip
+LIMITED = {"type": "Limited", "limited": {"nominalConcurrencyShares": 2, "limitResponse": {"type": "Reject"}}}
+
+NAMESPACED = {
+    "ingresses": (NETWORKING, {"spec": {"rules": [{"host": "a.example.com", "http": {"paths": [
+        {"path": "/", "pathType": "Prefix", "backend": BACKEND}]}}]}}),
+    "networkpolicies": (NETWORKING, {"spec": {"podSelector": {}, "ingress": [{"ports": [{"port": 80}]}]}}),
+    "csistoragecapacities": (STORAGE, {"storageClassName": "fast", "capacity": "1024Mi"}),
+    "roles": (RBAC, {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]}),
+    "rolebindings": (RBAC, {"roleRef": {"kind": "ClusterRole", "name": "view"},
+                            "subjects": [{"kind": "User", "name": "ann"}]}),
+}  # fmt: skip
+CLUSTER = {
+    "ingressclasses": (NETWORKING, {"spec": {"controller": "example.com/ingress"}}),
+    "servicecidrs": (NETWORKING, {"spec": {"cidrs": ["10.99.0.0/24"]}}),
+    "storageclasses": (STORAGE, {"provisioner": "example.com/disk"}),
+    "volumeattributesclasses": (STORAGE, {"driverName": "example.com", "parameters": {"iops": "100"}}),
+    "volumeattachments": (STORAGE, {"spec": {"attacher": "example.com", "nodeName": "pi-1",
+                                             "source": {"persistentVolumeName": "pv"}}}),
+    "csidrivers": (STORAGE, {"spec": {"podInfoOnMount": True}}),
+    "csinodes": (STORAGE, {"spec": {"drivers": [{"name": "example.com", "nodeID": "n1"}]}}),
+    "flowschemas": (FLOW, {"spec": {"priorityLevelConfiguration": {"name": "global-default"}, "rules": [
+        {"subjects": [{"kind": "User", "user": {"name": "ann"}}],
+         "nonResourceRules": [{"verbs": ["get"], "nonResourceURLs": ["/healthz/*"]}]}]}}),
+    "prioritylevelconfigurations": (FLOW, {"spec": LIMITED}),
+    "clusterroles": (RBAC, {"rules": [{"nonResourceURLs": ["/version"], "verbs": ["get"]}]}),
+    "clusterrolebindings": (RBAC, {"roleRef": {"kind": "ClusterRole", "name": "view"},
+                                   "subjects": [{"kind": "Group", "name": "ops"}]}),
+    "mutatingwebhookconfigurations": (ADMISSION, {"webhooks": [WEBHOOK]}),
+    "validatingwebhookconfigurations": (ADMISSION, {"webhooks": [WEBHOOK]}),
+    "validatingadmissionpolicies": (ADMISSION, {"spec": {
+        "matchConstraints": SELECTED, "validations": [{"expression": "object.spec.replicas <= 100"}]}}),
+    "validatingadmissionpolicybindings": (ADMISSION, {"spec": {
+        "policyName": "p", "validationActions": ["Deny"], "matchResources": SELECTED}}),
+    "mutatingadmissionpolicies": (ADMISSION, {"spec": {
+        "matchConstraints": SELECTED, "reinvocationPolicy": "Never", "mutations": [
+            {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": "Object{}"}}]}}),
+    "mutatingadmissionpolicybindings": (ADMISSION, {"spec": {"policyName": "p"}}),
+}  # fmt: skip
+WITH_STATUS = {
+    "ingresses": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}},
+    "servicecidrs": {"conditions": [READY]},
+    "volumeattachments": {"attached": True},
+    "flowschemas": {"conditions": [READY]},
+    "prioritylevelconfigurations": {"conditions": [READY]},
+    "validatingadmissionpolicies": {"conditions": [READY], "observedGeneration": 1},
+}
+
+
+def collection(plural: str) -> str:
+    group, _ = (NAMESPACED if plural in NAMESPACED else CLUSTER)[plural]
+    return f"{group}/namespaces/default/{plural}" if plural in NAMESPACED else f"{group}/{plural}"
+
+
+def named(plural: str, name: str) -> dict[str, Any]:
+    _, body = (NAMESPACED if plural in NAMESPACED else CLUSTER)[plural]
+    return {"metadata": {"name": name, "labels": {"test": "life"}}, **body}
+
+
+@pytest.mark.parametrize("plural", [*NAMESPACED, *CLUSTER])
+async def test_a_life(admin: Any, plural: str) -> None:
+    path = collection(plural)
+    watch = await admin.watch(f"{path}?labelSelector=test=life")
+    created = await admin.create(path, named(plural, "one"))
+    assert created.code == 201, created.body
+    assert (await watch.next())["type"] == "ADDED"
+    assert (await admin.create(path, named(plural, "one"))).body["reason"] == "AlreadyExists"
+    assert (await admin.get(f"{path}/one")).body == created.body
+    everywhere = path.replace("/namespaces/default", "")
+    for listed in (path, everywhere):
+        assert (await admin.get(f"{listed}?labelSelector=test=life")).body["items"][0]["metadata"]["name"] == "one"
+
+    patched = await admin.patch(f"{path}/one", {"metadata": {"annotations": {"patched": "true"}}})
+    assert patched.code == 200, patched.body
+    assert patched.body["metadata"]["annotations"] == {"patched": "true"}
+    assert (await watch.next())["type"] == "MODIFIED"
+    updated = patched.body
+    updated["metadata"]["annotations"]["updated"] = "true"
+    answer = await admin.put(f"{path}/one", updated)
+    assert answer.code == 200, answer.body
+    assert (await watch.next())["object"]["metadata"]["annotations"]["updated"] == "true"
+    assert answer.body["metadata"].get("generation") == created.body["metadata"].get("generation")
+
+    deleted = await admin.delete(f"{path}/one")
+    assert deleted.code == 200 and deleted.body["status"] == "Success", deleted.body
+    assert (await watch.next())["type"] == "DELETED"
+    assert (await admin.get(f"{path}/one")).code == 404
+    for name in ("two", "three"):
+        assert (await admin.create(path, named(plural, name))).code == 201
+    assert (await admin.delete(f"{path}?labelSelector=test=life")).code == 200
+    assert (await admin.get(f"{path}?labelSelector=test=life")).body["items"] == []
+
+
+@pytest.mark.parametrize("plural", WITH_STATUS)
+async def test_a_status(admin: Any, plural: str) -> None:
+    path, status = collection(plural), WITH_STATUS[plural]
+    body = {**named(plural, "one"), "status": status}
+    created = (await admin.create(path, body)).body
+    assert created["status"] in ({}, {"loadBalancer": {}})
+    patched = await admin.patch(f"{path}/one/status", {"status": status})
+    assert patched.code == 200, patched.body
+    assert patched.body["status"] == status
+    assert patched.body["metadata"].get("generation") == created["metadata"].get("generation")
+    put = await admin.put(f"{path}/one/status", {**patched.body, "status": {}, "spec": None})
+    assert put.code == 200, put.body
+    assert put.body["spec"] == created["spec"] and put.body.get("status", {}) == {}
+    ignored = await admin.patch(f"{path}/one", {"status": status})
+    assert ignored.code == 200 and ignored.body.get("status", {}) == {}
+    assert (await admin.get(f"{path}/one/status")).body["metadata"]["uid"] == created["metadata"]["uid"]
+
+
+@pytest.mark.parametrize("plural", ["ingresses", "ingressclasses", "networkpolicies", "flowschemas"])
+async def test_a_generation(admin: Any, plural: str) -> None:
+    path = collection(plural)
+    assert (await admin.create(path, named(plural, "one"))).body["metadata"]["generation"] == 1
+    changes: dict[str, Any] = {
+        "ingresses": {"ingressClassName": "other"},
+        "ingressclasses": {"parameters": {"kind": "K", "name": "n"}},
+        "networkpolicies": {"policyTypes": ["Ingress", "Egress"]},
+        "flowschemas": {"matchingPrecedence": 9999},
+    }
+    changed = await admin.patch(f"{path}/one", {"spec": changes[plural]})
+    assert changed.code == 200, changed.body
+    assert changed.body["metadata"]["generation"] == 2
+
+
+@pytest.mark.parametrize(
+    ("plural", "patch", "message"),
+    [
+        ("ingressclasses", {"spec": {"controller": "example.com/b"}},
+         'spec.controller: Invalid value: "example.com/b": field is immutable'),
+        ("servicecidrs", {"spec": {"cidrs": ["10.98.0.0/24"]}},
+         'spec.cidrs[0]: Invalid value: "10.98.0.0/24": field is immutable'),
+        ("storageclasses", {"provisioner": "example.com/x"},
+         "provisioner: Forbidden: updates to provisioner are forbidden."),
+        ("volumeattributesclasses", {"driverName": "other"}, 'driverName: Invalid value: "other": field is immutable'),
+        ("volumeattachments", {"spec": {"nodeName": "pi-2"}}, "field is immutable"),
+        ("csidrivers", {"spec": {"attachRequired": False}},
+         "spec.attachedRequired: Invalid value: false: field is immutable"),
+        ("csinodes", {"spec": {"drivers": [{"name": "example.com", "nodeID": "n2"}]}}, "field is immutable"),
+        ("csistoragecapacities", {"storageClassName": "slow"},
+         'storageClassName: Invalid value: "slow": field is immutable'),
+        ("rolebindings", {"roleRef": {"name": "edit"}}, "cannot change roleRef"),
+        ("clusterrolebindings", {"roleRef": {"name": "edit"}}, "cannot change roleRef"),
+    ],
+)  # fmt: skip
+async def test_what_never_changes(admin: Any, plural: str, patch: Any, message: str) -> None:
+    path = collection(plural)
+    assert (await admin.create(path, named(plural, "one"))).code == 201
+    answer = await admin.patch(f"{path}/one", patch)
+    assert (answer.code, answer.body["reason"]) == (422, "Invalid")
+    assert message in answer.body["message"]
