@@ -15,6 +15,15 @@ APPROVALS = ("Approved", "Denied")
 create = no_status
 
 
+def requested_by(csr: Object, name: str, uid: str, groups: list[str], extra: dict[str, list[str]]) -> None:
+    """Write into a new request who made it, whatever it says itself."""
+    spec = csr.setdefault("spec", {})
+    for field, value in (("username", name), ("uid", uid), ("groups", groups), ("extra", extra)):
+        spec.pop(field, None)
+        if value:
+            spec[field] = value
+
+
 def update(new: Object, old: Object) -> None:
     keep(new, old, ("spec",))
 
