@@ -133,7 +133,7 @@ def test_a_damaged_store_says_what_to_do(server_process: Make) -> None:
     server.start()
     server.stop()
     (server.data_dir / "store" / "picluster.db").write_bytes(b"garbage " * 1000)
-    assert "restore a backup or start empty" in refused("--data-dir", str(server.data_dir), "--port", "0")
+    assert "restore a backup, or start empty" in refused("--data-dir", str(server.data_dir), "--port", "0")
 
 
 @pytest.mark.parametrize(("words", "message"), [
