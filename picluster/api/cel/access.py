@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
+from picluster.api.cel import types
+from picluster.api.cel.types import Type
+
 SERVICE_ACCOUNT = "system:serviceaccount"
 
 
@@ -15,6 +18,10 @@ class AccessDecision(NamedTuple):
     allowed: bool
     reason: str = ""
     error: str = ""
+
+    @property
+    def cel_type(self) -> Type:
+        return types.DECISION
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,8 @@ class Authorizer:
     user: str = ""
     groups: tuple[str, ...] = ()
 
+    cel_type = types.AUTHORIZER
+
     def service_account(self, namespace: str, name: str) -> Authorizer:
         groups = (f"{SERVICE_ACCOUNT}s", f"{SERVICE_ACCOUNT}s:{namespace}", "system:authenticated")
         return replace(self, user=f"{SERVICE_ACCOUNT}:{namespace}:{name}", groups=groups)
@@ -60,6 +69,8 @@ class PathCheck:
     authorizer: Authorizer
     path: str
 
+    cel_type = types.PATH_CHECK
+
     def check(self, verb: str) -> AccessDecision:
         asker = self.authorizer
         return asker.access.decide(AccessCheck(verb, asker.user, asker.groups, path=self.path))
@@ -69,6 +80,8 @@ class PathCheck:
 class GroupCheck:
     authorizer: Authorizer
     group: str
+
+    cel_type = types.GROUP_CHECK
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +94,8 @@ class ResourceCheck:
     name: str = ""
     field_selector: str = ""
     label_selector: str = ""
+
+    cel_type = types.RESOURCE_CHECK
 
     def check(self, verb: str) -> AccessDecision:
         asker = self.authorizer
