@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from picluster.api.resources import CONFIGMAPS, DEPLOYMENTS, PODS
+from picluster.api.resources import CONFIGMAPS, DEPLOYMENTS, NODES, PODS
 from picluster.client import Client, ClientConfig
 
 PICLUSTER = Path(sys.executable).with_name("picluster")
@@ -181,11 +181,23 @@ def deployment(replicas: int) -> dict[str, Any]:
     return {"metadata": {"name": "web", "namespace": "default"}, "spec": spec}
 
 
+async def nodes_registered(client: Client, count: int) -> None:
+    """Wait until there are ``count`` nodes that the scheduler may use."""
+    usable: set[str] = set()
+    async with asyncio.timeout(30):
+        async for event in client.watch(NODES, resource_version="0"):
+            if not (event.object.get("spec") or {}).get("taints"):
+                usable.add(event.object["metadata"]["name"])
+            if len(usable) == count:
+                return
+
+
 async def test_one_process_is_a_whole_control_plane(server_process: Make) -> None:
     """Controllers make the pods, the scheduler places them, hollow nodes say that they run; then all stop cleanly."""
     server = server_process("--hollow-nodes", "3")
     server.start()
     async with Client(ClientConfig.from_kubeconfig(server.kubeconfig)) as client:
+        await nodes_registered(client, 3)
         await client.create(DEPLOYMENTS, deployment(6))
         async with asyncio.timeout(30):
             async for event in client.watch(DEPLOYMENTS, namespace="default", resource_version="0"):
