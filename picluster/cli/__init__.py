@@ -18,6 +18,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("Rack", "picluster.cli.status:status", "Show rack, power, nodes and workloads in one look."),
     "node": ("Rack", "picluster.cli.node:node", "List nodes, or run a command on one over SSH."),
     "power": ("Rack", "picluster.cli.power:power", "Switch a board's outlet, and read it back."),
+    "backup": ("Rack", "picluster.cli.backup:backup", "Save the control plane into one file."),
+    "restore": ("Rack", "picluster.cli.backup:restore", "Make the control plane what it was."),
     "image": ("Rack", "picluster.cli.image:image", "Load a container image onto the nodes."),
     "drill": ("Drills", "picluster.cli.drill:drill", "Cause a failure, time the healing, report."),
     "kubeconfig": ("Cluster", "picluster.cli.kubeconfig:kubeconfig", "Print what kubectl needs to reach the cluster."),
@@ -27,7 +29,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "delete": ("Cluster", "picluster.cli.delete:delete", "Delete objects."),
     "logs": ("Cluster", "picluster.cli.logs:logs", "Print a container's log."),
     "scale": ("Cluster", "picluster.cli.scale:scale", "Set the number of replicas."),
+    "token": ("Rack", "picluster.cli.token:token", "Let boards join with a token, without Ansible."),
+    "secrets": ("Cluster", "picluster.cli.secrets:secrets", "Write Secrets anew with the newest key."),
     "server": ("Processes", "picluster.cli.server:server", "Run the control plane, or a part of it."),
+    "store": ("Processes", "picluster.cli.store:store", "Check, shrink or move a control plane's store."),
     "pki": ("Processes", "picluster.cli.pki:pki", "Make the cluster's certificates."),
 }
 

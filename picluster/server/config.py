@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 import yaml
 
 from picluster.api.profiles import PROFILES
+from picluster.server.security import ServiceAccountSettings, service_accounts
 
 ROLES = ("apiserver", "scheduler", "controllers")
 KUBECONFIGS = ("scheduler", "controllers")
@@ -22,6 +24,19 @@ NOBODY = "192.0.2.1"
 
 class ServerError(Exception):
     """What keeps a server from starting; the message names the cause and the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """``backend`` is ``sqlite``, with its quota, or ``etcd``, with everything else."""
+
+    backend: str = "sqlite"
+    size_max_mib: int = 2048
+    endpoints: tuple[str, ...] = ()
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    prefix: str = "/picluster/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +53,23 @@ class ServerConfig:
     profile: str = "rack"
     outlets: Path | None = None
     ssh_config: Path | None = None
+    service_accounts: ServiceAccountSettings = field(default_factory=ServiceAccountSettings)
+    encryption: Path | None = None
+    store: StoreConfig = field(default_factory=lambda: StoreConfig())
     kubeconfigs: Mapping[str, Path] = field(
         default_factory=lambda: {name: Path(f"/etc/picluster/{name}.kubeconfig") for name in KUBECONFIGS}
     )
+
+    @property
+    def signing_key(self) -> Path:
+        """What service account tokens are signed with."""
+        return self.service_accounts.signing_key or self.pki_dir / "sa.key"
+
+    @property
+    def encryption_file(self) -> Path | None:
+        """How the store is encrypted: what is configured, or what the PKI made, if it is there."""
+        made = self.pki_dir / "encryption.yaml"
+        return self.encryption or (made if made.exists() else None)
 
     @property
     def url(self) -> str:
@@ -158,6 +187,46 @@ def _kubeconfigs(value: Any) -> dict[str, Path]:
     return {name: _path(path) for name, path in value.items()}
 
 
+def _store(value: Any) -> StoreConfig:
+    if not isinstance(value, dict) or value.get("backend") not in STORE_KEYS:
+        raise ValueError("a mapping with backend: sqlite, or backend: etcd and its endpoints, ca, cert and key")
+    backend, settings = value["backend"], {key: given for key, given in value.items() if key != "backend"}
+    strange = sorted(str(key) for key in set(settings) - STORE_KEYS[backend])
+    if strange:
+        raise ValueError(f"without {', '.join(strange)}: {backend} has {', '.join(sorted(STORE_KEYS[backend]))}")
+    if backend == "etcd" and not {"endpoints", "ca", "cert", "key"} <= set(settings):
+        raise ValueError("with endpoints, ca, cert and key: etcd is spoken to with a client certificate only")
+    return StoreConfig(backend, **{key: STORE_READERS[key](given) for key, given in settings.items()})
+
+
+def _size(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError("with size_max_mib a whole number of MiB, as in 2048")
+    return value
+
+
+def _endpoints(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(e, str) and ENDPOINT.fullmatch(e) for e in value):
+        raise ValueError("with endpoints as a list of host:port, as in [10.77.0.10:2379]")
+    return tuple(value)
+
+
+def _prefix(value: Any) -> str:
+    if not isinstance(value, str) or not (value.startswith("/") and value.endswith("/") and len(value) > 1):
+        raise ValueError("with a prefix that begins and ends with /, as in /picluster/")
+    return value
+
+
+ENDPOINT = re.compile(r"[A-Za-z0-9.-]+:[0-9]{1,5}")
+STORE_KEYS = {"sqlite": {"size_max_mib"}, "etcd": {"endpoints", "ca", "cert", "key", "prefix"}}
+STORE_READERS: dict[str, Callable[[Any], Any]] = {
+    "size_max_mib": _size,
+    "endpoints": _endpoints,
+    "ca": _path,
+    "cert": _path,
+    "key": _path,
+    "prefix": _prefix,
+}
 READERS: dict[str, Callable[[Any], Any]] = {
     "data_dir": _path,
     "pki_dir": _path,
@@ -169,5 +238,8 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "profile": _profile,
     "outlets": _optional_path,
     "ssh_config": _optional_path,
+    "service_accounts": service_accounts,
+    "encryption": _optional_path,
     "kubeconfigs": _kubeconfigs,
+    "store": _store,
 }

@@ -87,9 +87,10 @@ def clients(config: ServerConfig, roles: Sequence[str], hollow_nodes: int) -> li
 async def apiserver(config: ServerConfig) -> AsyncIterator[None]:
     """The API server on its store; on the way out requests under way finish, then the store is closed."""
     from picluster.apiserver.authn.tokenkeys import ServiceAccountConfig
+    from picluster.apiserver.encryption.config import EncryptionError
     from picluster.apiserver.server import ApiServer, ApiServerConfig
+    from picluster.server import store
     from picluster.storage.backend import StorageError
-    from picluster.storage.sqlite import SqliteBackend
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     settings = ApiServerConfig(
@@ -102,11 +103,22 @@ async def apiserver(config: ServerConfig) -> AsyncIterator[None]:
         service_cidr=config.service_cidr,
         agent_client_cert=config.pki_dir / "apiserver-kubelet-client.crt",
         agent_client_key=config.pki_dir / "apiserver-kubelet-client.key",
-        service_accounts=ServiceAccountConfig(config.pki_dir / "sa.key", (config.pki_dir / "sa.pub",)),
+        service_accounts=ServiceAccountConfig(
+            signing_key=config.signing_key,
+            keys=config.service_accounts.keys or (config.pki_dir / "sa.pub",),
+            issuers=config.service_accounts.issuers,
+            audiences=config.service_accounts.audiences,
+            jwks_uri=config.service_accounts.jwks_uri,
+            lifetime_max_s=config.service_accounts.token_lifetime_max_s,
+        ),
+        encryption=config.encryption_file,
     )
     if not settings.cert.exists():
         raise ServerError(f"{settings.cert} is not there: make it with: picluster pki init --dir {config.pki_dir}")
-    server = ApiServer(settings, SqliteBackend(config.data_dir / "store" / "picluster.db"))
+    try:
+        server = ApiServer(settings, store.backend(config))
+    except EncryptionError as error:
+        raise ServerError(str(error)) from error
     try:
         await server.start()
     except StorageError as error:

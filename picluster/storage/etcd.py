@@ -12,7 +12,12 @@ A broken watch goes on behind the last event that was applied. If etcd has compa
 are listed and the difference is applied, deletions at the revision of the list.
 
 At a start a marker is written through the watch: what comes before it is history, what comes after it is news, and
-the keys are read as they were at the marker. Heartbeats are written like everything else, since the other servers
+the keys are read as they were at the marker.
+
+A restored store goes on above the revisions it had where it was saved, though a new etcd counts from 1: the offset is
+a key of its own, and every revision outside of this module has it added.
+
+Heartbeats are written like everything else, since the other servers
 must see them.
 """
 
@@ -31,7 +36,7 @@ from grpc import aio
 
 from picluster.storage import etcdwire
 from picluster.storage.backend import Apply, Event, Record, RevisionMismatch, Snapshot, StorageError
-from picluster.storage.etcdwire import EtcdConfig
+from picluster.storage.etcdwire import CALL_TIMEOUT_S, MARKER, MARKS, OFFSET, EtcdConfig
 from picluster.util.backoff import Backoff
 
 log = logging.getLogger(__name__)
@@ -39,11 +44,8 @@ log = logging.getLogger(__name__)
 HISTORY_MAX = 10_000
 HISTORY_SLACK = 1_000
 """Revisions of other users of the same etcd that may lie between ours before the history gets shorter."""
-PAGE_KEYS = 1_000
 ANSWER_TIMEOUT_S = 10.0
-CALL_TIMEOUT_S = 5.0
 IN_FLIGHT_MAX = 256
-MARKER = "marks/start"
 
 
 class EtcdBackend:
@@ -56,6 +58,7 @@ class EtcdBackend:
         self._kv: rpc.KVStub
         self._apply: Apply | None = None
         self._follower: asyncio.Task[None] | None = None
+        self._offset = 0
         self._revision = 0
         self._compacted = 0
         self._known: dict[str, int] = {}
@@ -87,11 +90,12 @@ class EtcdBackend:
 
     async def compact(self, revision: int) -> None:
         revision = min(revision, self._revision)
-        if revision <= self._compacted or self._channel is None:
+        if revision - self._offset <= 0 or revision <= self._compacted or self._channel is None:
             return
+        request = rpc.CompactionRequest(revision=revision - self._offset)
         with etcdwire.explained(self._config):
             try:
-                await self._kv.Compact(rpc.CompactionRequest(revision=revision), timeout=CALL_TIMEOUT_S)
+                await self._kv.Compact(request, timeout=CALL_TIMEOUT_S)
             except aio.AioRpcError as error:
                 if error.code() is not grpc.StatusCode.OUT_OF_RANGE:  # another server has compacted further
                     raise
@@ -136,19 +140,16 @@ class EtcdBackend:
         return revision
 
     async def _write_once_known(self, key: str, value: bytes | None, expected: int) -> int:
-        raw = self._prefix + key.encode()
-        if value is None:
-            request = etcdwire.guarded_delete(raw, expected)
-        else:
-            request = etcdwire.guarded_put(raw, value, expected)
+        request = etcdwire.guarded(self._prefix + key.encode(), value, expected and expected - self._offset)
         answer, repeated = await self._answered(lambda: self._kv.Txn(request, timeout=CALL_TIMEOUT_S))
         if answer.succeeded:
-            return int(answer.header.revision)
+            return int(answer.header.revision) + self._offset
         actual, present = etcdwire.found(answer)
+        actual = actual and actual + self._offset
         if repeated and actual > expected and value is not None and present == value:
             return actual
         if repeated and actual == 0 and value is None:
-            return int((await self._mark()).header.revision)  # the deletion's own is not known; this one comes after it
+            return await self._mark()  # the deletion's own is not known; this one comes after it
         raise RevisionMismatch(key, expected, actual)
 
     async def _answered(self, call: Callable[[], Awaitable[Any]]) -> tuple[Any, bool]:
@@ -170,7 +171,7 @@ class EtcdBackend:
             raise StorageError(f"{self._config} is closed: the server is stopping or was not started")
         request = rpc.RangeRequest(key=self._prefix + key.encode(), keys_only=True)
         answer, _ = await self._answered(lambda: self._kv.Range(request, timeout=CALL_TIMEOUT_S))
-        return answer.kvs[0].mod_revision if answer.kvs else 0
+        return answer.kvs[0].mod_revision + self._offset if answer.kvs else 0
 
     async def _applied(self, revision: int) -> None:
         """Wait until the watch has brought ``revision``."""
@@ -190,15 +191,16 @@ class EtcdBackend:
     # Loading
 
     async def _load(self) -> Snapshot:
-        head = rpc.RangeRequest(key=self._prefix)
+        head = rpc.RangeRequest(key=self._prefix + OFFSET.encode())
         now, _ = await self._answered(lambda: self._kv.Range(head, timeout=CALL_TIMEOUT_S))
-        begin = max(1, now.header.revision - HISTORY_MAX - HISTORY_SLACK)
+        self._offset = int(now.kvs[0].value) if now.kvs else 0
+        begin = max(1, now.header.revision - HISTORY_MAX - HISTORY_SLACK) + self._offset
         stream = self._watch(begin)
-        marker: asyncio.Task[Any] = asyncio.create_task(self._mark())
+        marker: asyncio.Task[int] = asyncio.create_task(self._mark())
         history: deque[Event] = deque(maxlen=HISTORY_MAX)
         try:
             compacted, rest = await self._read_history(stream, marker, history, begin - 1)
-            marked = (await marker).header.revision
+            marked = await marker
         finally:
             marker.cancel()
         records = [record async for record in self._read_live(marked)]
@@ -207,12 +209,13 @@ class EtcdBackend:
         self._follower = asyncio.create_task(self._follow(stream, rest))
         return Snapshot(marked, compacted, sorted(records, key=lambda record: record.revision), list(history))
 
-    async def _mark(self) -> Any:
+    async def _mark(self) -> int:
         request = rpc.PutRequest(key=self._prefix + MARKER.encode(), value=b"")
-        return await self._kv.Put(request, timeout=CALL_TIMEOUT_S)
+        answer = await self._kv.Put(request, timeout=CALL_TIMEOUT_S)
+        return int(answer.header.revision) + self._offset
 
     async def _read_history(
-        self, stream: AsyncIterator[Sequence[rpc.Event]], marker: asyncio.Task[Any], history: deque[Event], floor: int
+        self, stream: AsyncIterator[Sequence[rpc.Event]], marker: asyncio.Task[int], history: deque[Event], floor: int
     ) -> tuple[int, list[Event]]:
         """What came before the marker goes into ``history``; where that begins, and what came with the marker."""
         compacted = floor
@@ -222,9 +225,9 @@ class EtcdBackend:
                 continue
             marked = 0
             for event in self._ours(events):
-                if event.key == MARKER and not marked and event.revision == (await marker).header.revision:
+                if event.key == MARKER and not marked and event.revision == await marker:
                     marked = event.revision
-                elif not marked and event.key != MARKER:
+                elif not marked and event.key not in MARKS:
                     if len(history) == HISTORY_MAX:
                         compacted = history[0].revision
                     history.append(event)
@@ -233,18 +236,10 @@ class EtcdBackend:
         raise StorageError(f"{self._config}: the watch ended before it began")
 
     async def _read_live(self, revision: int) -> AsyncIterator[Record]:
-        """Every live key as of ``revision``, in pages."""
-        start, end = etcdwire.key_range(self._prefix)
-        while True:
-            request = rpc.RangeRequest(key=start, range_end=end, limit=PAGE_KEYS, revision=revision)
-            page = await self._kv.Range(request, timeout=CALL_TIMEOUT_S)
-            for kv in page.kvs:
-                key = self._name(kv.key)
-                if key != MARKER:
-                    yield Record(key, kv.value, kv.mod_revision)
-            if not page.more:
-                return
-            start = page.kvs[-1].key + b"\0"
+        """Every live key as of ``revision``."""
+        async for key, value, written in etcdwire.live(self._kv, self._prefix, revision - self._offset):
+            if key not in MARKS:
+                yield Record(key, value, written + self._offset)
 
     # Following
 
@@ -253,7 +248,7 @@ class EtcdBackend:
         assert self._channel is not None
         start, end = etcdwire.key_range(self._prefix)
         while True:
-            create = rpc.WatchCreateRequest(key=start, range_end=end, start_revision=begin, fragment=False)
+            create = rpc.WatchCreateRequest(key=start, range_end=end, start_revision=begin - self._offset)
             call = rpc.WatchStub(self._channel).Watch()
             await call.write(rpc.WatchRequest(create_request=create))
             try:
@@ -268,8 +263,9 @@ class EtcdBackend:
                     return
             finally:
                 call.cancel()
-            yield response.compact_revision
-            begin = response.compact_revision + 1
+            compacted = response.compact_revision + self._offset
+            yield compacted
+            begin = compacted + 1
 
     async def _follow(self, stream: AsyncIterator[Any], rest: list[Event]) -> None:
         """Apply what the watch brings, for ever; a broken watch is taken up where it broke."""
@@ -294,7 +290,7 @@ class EtcdBackend:
         """What was missed is compacted away: apply the difference between what is known and what is there."""
         log.warning("%s: was away for longer than etcd keeps its history: everything is read again", self._config)
         head = await self._kv.Range(rpc.RangeRequest(key=self._prefix), timeout=CALL_TIMEOUT_S)
-        revision = head.header.revision
+        revision = head.header.revision + self._offset
         live = {record.key: record async for record in self._read_live(revision)}
         changed = [record for key, record in live.items() if self._known.get(key) != record.revision]
         changed.sort(key=lambda record: record.revision)
@@ -305,7 +301,7 @@ class EtcdBackend:
 
     def _deliver(self, events: Sequence[Event]) -> None:
         fresh = [event for event in events if event.revision > self._revision]
-        shown = [event for event in fresh if event.key != MARKER]
+        shown = [event for event in fresh if event.key not in MARKS]
         for revision, key, value in shown:
             if value is None:
                 self._known.pop(key, None)
@@ -327,12 +323,9 @@ class EtcdBackend:
     def _ours(self, events: Sequence[Any]) -> list[Event]:
         return [
             Event(
-                event.kv.mod_revision,
-                self._name(event.kv.key),
+                event.kv.mod_revision + self._offset,
+                event.kv.key[len(self._prefix) :].decode(),
                 event.kv.value if event.type == event.PUT else None,
             )
             for event in events
         ]
-
-    def _name(self, key: bytes) -> str:
-        return key[len(self._prefix) :].decode()

@@ -8,7 +8,7 @@ default of 4 MiB).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,12 @@ from picluster.storage.backend import StorageError
 
 MESSAGE_MAX_BYTES = 64 * 1024 * 1024
 KEEPALIVE_MS = 10_000
+PAGE_KEYS = 1_000
+CALL_TIMEOUT_S = 5.0
+MARKER = "marks/start"
+OFFSET = "marks/offset"
+MARKS = (MARKER, OFFSET)
+"""Keys of the store's own: they are nobody's objects."""
 RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.INTERNAL)
 """After these nobody knows whether the request was carried out."""
 OPTIONS = (
@@ -93,16 +99,13 @@ def key_range(prefix: bytes) -> tuple[bytes, bytes]:
     return prefix, prefix[:-1] + bytes([prefix[-1] + 1])
 
 
-def guarded_put(key: bytes, value: bytes, expected: int) -> rpc.TxnRequest:
-    """Put if ``key`` was last written by ``expected``; otherwise get it."""
-    put = rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=value))
-    return rpc.TxnRequest(compare=[_at(key, expected)], success=[put], failure=[_get(key)])
-
-
-def guarded_delete(key: bytes, expected: int) -> rpc.TxnRequest:
-    """Delete if ``key`` was last written by ``expected``; otherwise get it."""
-    delete = rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key))
-    return rpc.TxnRequest(compare=[_at(key, expected)], success=[delete], failure=[_get(key)])
+def guarded(key: bytes, value: bytes | None, expected: int) -> rpc.TxnRequest:
+    """Put ``value``, or delete for ``None``, if ``key`` was last written by ``expected``; otherwise get it."""
+    if value is None:
+        change = rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key))
+    else:
+        change = rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=value))
+    return rpc.TxnRequest(compare=[_at(key, expected)], success=[change], failure=[_get(key)])
 
 
 def _at(key: bytes, revision: int) -> rpc.Compare:
@@ -111,6 +114,20 @@ def _at(key: bytes, revision: int) -> rpc.Compare:
 
 def _get(key: bytes) -> rpc.RequestOp:
     return rpc.RequestOp(request_range=rpc.RangeRequest(key=key))
+
+
+async def live(kv: rpc.KVStub, prefix: bytes, revision: int = 0) -> AsyncIterator[tuple[str, bytes, int]]:
+    """Every live key, its value and its revision, as of ``revision`` (0: now), in pages of one moment."""
+    start, end = key_range(prefix)
+    while True:
+        request = rpc.RangeRequest(key=start, range_end=end, limit=PAGE_KEYS, revision=revision)
+        page = await kv.Range(request, timeout=CALL_TIMEOUT_S)
+        revision = revision or page.header.revision
+        for pair in page.kvs:
+            yield pair.key[len(prefix) :].decode(), pair.value, pair.mod_revision
+        if not page.more:
+            return
+        start = page.kvs[-1].key + b"\0"
 
 
 def found(response: rpc.TxnResponse) -> tuple[int, bytes | None]:

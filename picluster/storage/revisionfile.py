@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 from picluster.storage.backend import Event, Record, Snapshot, StorageError
 
@@ -24,13 +25,15 @@ APPLICATION_ID = 0x70696B75  # "piku": file(1) and we know our own
 SCHEMA_VERSION = 1
 HISTORY_MAX = 10_000
 ROWS_PER_STATEMENT_MAX = 256
+COLUMNS = 4
 CHECKPOINT_PAGES = 1000  # the WAL is moved into the database each time it has grown by about this much
 WAL_BYTES_MAX = 64 * 1024 * 1024
+SIZE_MAX_BYTES = 2 * 1024**3  # etcd's default quota, too
 PAGE_BYTES = 4096
 
 SCHEMA = f"""
 BEGIN IMMEDIATE;
-CREATE TABLE revisions (revision INTEGER PRIMARY KEY, key TEXT NOT NULL, value BLOB);
+CREATE TABLE revisions (revision INTEGER PRIMARY KEY, key TEXT NOT NULL, value BLOB, checksum INTEGER NOT NULL);
 CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO marks VALUES ('ceiling', 0), ('compacted', 0);
 PRAGMA application_id = {APPLICATION_ID};
@@ -38,14 +41,15 @@ PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """  # noqa: S608
 
+DAMAGED = "the file is damaged: move its directory away, then picluster restore a backup, or start empty"
 CURES = {
     "SQLITE_FULL": "the disk is full: free space on it, and writes work again",
     "SQLITE_IOERR": "the disk reports errors: look at dmesg; writes work again when the disk does",
     "SQLITE_READONLY": "the file or its disk is read-only: remount it or correct its owner",
     "SQLITE_CANTOPEN": "the file cannot be opened: correct the owner and the mode of its directory",
     "SQLITE_BUSY": "another program holds the file: end it",
-    "SQLITE_CORRUPT": "the file is damaged: move its directory away, then restore a backup or start empty",
-    "SQLITE_NOTADB": "this is no store: move the file away, then restore a backup or start empty",
+    "SQLITE_CORRUPT": DAMAGED,
+    "SQLITE_NOTADB": "this is no store: move the file away, then picluster restore a backup, or start empty",
 }
 
 
@@ -56,8 +60,17 @@ class Loaded(NamedTuple):
     superseded: list[tuple[int, int]]  # (the revision that superseded it, the row's own), in the order of the former
 
 
+def row(revision: int, key: str, value: bytes | None) -> tuple[int, str, bytes | None, int]:
+    """One row. Its checksum covers what SQLite's own check of the file does not look at."""
+    return revision, key, value, checksum(revision, key, value)
+
+
+def checksum(revision: int, key: str, value: bytes | None) -> int:
+    return crc32(value or b"", crc32(key.encode(errors="surrogatepass"), revision & 0xFFFFFFFF))
+
+
 def insert_statement(rows: int) -> str:
-    return "INSERT INTO revisions VALUES " + ",".join(["(?,?,?)"] * rows)  # noqa: S608
+    return "INSERT INTO revisions VALUES " + ",".join(["(?,?,?,?)"] * rows)  # noqa: S608
 
 
 INSERTS = {1 << power: insert_statement(1 << power) for power in range(ROWS_PER_STATEMENT_MAX.bit_length())}
@@ -95,6 +108,11 @@ class RevisionFile:
             self.close()
             raise
 
+    def hold(self) -> None:
+        """Lock the file without opening it; raises ``StorageError`` when a server uses it."""
+        with explained(self.path):
+            self._lock()
+
     def load(self) -> Loaded:
         """Read everything once, in revision order, and check the file's structure on the way."""
         with explained(self.path):
@@ -104,22 +122,35 @@ class RevisionFile:
             marks = dict(self._execute("SELECT name, value FROM marks"))
             return self._replay(marks["ceiling"], marks["compacted"])
 
+    def peek(self) -> Snapshot:
+        """What is committed, as of one moment, also while a server holds the file; raises ``StorageError``."""
+        if not self.path.is_file():
+            raise StorageError(f"store {self.path} is not there: name the directory of a server that has run")
+        with explained(self.path):
+            self._db = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+            try:
+                self._execute("BEGIN")
+                self._check_owner()
+                return self.load().snapshot
+            finally:
+                self.close()
+
     def append(self, rows: Sequence[object], ceiling: int | None) -> None:
-        """Commit ``rows`` (revision, key, value, flat) as one transaction; ``ceiling`` is raised with it, if given.
+        """Commit ``rows`` (``row()`` of each, flat) as one transaction; ``ceiling`` is raised with it, if given.
 
         Few big statements, since each one gives up the interpreter lock and has to win it back from a busy event loop.
         """
         with explained(self.path), self._rolled_back_on_error():
-            several = ceiling is not None or (len(rows) // 3) not in INSERTS
+            several = ceiling is not None or (len(rows) // COLUMNS) not in INSERTS
             if several:
                 self._execute("BEGIN IMMEDIATE")
             if ceiling is not None:
                 self._execute("UPDATE marks SET value = ? WHERE name = 'ceiling'", (ceiling,))
-            start, left = 0, len(rows) // 3
+            start, left = 0, len(rows) // COLUMNS
             while left:
                 size = min(ROWS_PER_STATEMENT_MAX, 1 << (left.bit_length() - 1))
-                self._execute(INSERTS[size], rows[start : start + 3 * size])
-                start, left = start + 3 * size, left - size
+                self._execute(INSERTS[size], rows[start : start + COLUMNS * size])
+                start, left = start + COLUMNS * size, left - size
             if several:
                 self._execute("COMMIT")
 
@@ -137,6 +168,20 @@ class RevisionFile:
                 self._execute(f"DELETE FROM revisions WHERE revision IN ({holes})", revisions)  # noqa: S608
             finally:
                 self._execute("PRAGMA synchronous=FULL")
+
+    def used_bytes(self) -> int:
+        """What the database holds, without the pages that wait to be used again."""
+        with explained(self.path):
+            pages = (
+                self._execute("PRAGMA page_count").fetchone()[0] - self._execute("PRAGMA freelist_count").fetchone()[0]
+            )
+            return int(pages) * PAGE_BYTES
+
+    def vacuum(self) -> None:
+        """Write the file anew, as small as it can be; takes the room of a second one meanwhile."""
+        with explained(self.path):
+            self._execute("VACUUM")
+            self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def checkpoint(self) -> None:
         """Move what is committed from the WAL into the database, so that the WAL starts over."""
@@ -197,13 +242,9 @@ class RevisionFile:
     def _connect(self) -> None:
         self._db = sqlite3.connect(self.path, isolation_level=None)
         self._execute("PRAGMA busy_timeout=2000")
-        application_id = self._execute("PRAGMA application_id").fetchone()[0]
-        version = self._execute("PRAGMA user_version").fetchone()[0]
         empty = self._execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-        if not empty and application_id != APPLICATION_ID:
-            raise StorageError(f"store {self.path} is some other program's database: move it away or name another")
-        if version > SCHEMA_VERSION:
-            raise StorageError(f"store {self.path} was written by a newer picluster: upgrade this one")
+        if not empty:
+            self._check_owner()
         self._execute("PRAGMA journal_mode=WAL")
         self._execute("PRAGMA synchronous=FULL")
         self._execute("PRAGMA wal_autocheckpoint=0")  # the writer does it, after it has answered
@@ -211,12 +252,24 @@ class RevisionFile:
         if empty:
             self._db.executescript(SCHEMA)
 
+    def _check_owner(self) -> None:
+        application_id = self._execute("PRAGMA application_id").fetchone()[0]
+        version = self._execute("PRAGMA user_version").fetchone()[0]
+        if application_id != APPLICATION_ID:
+            raise StorageError(f"store {self.path} is some other program's database: move it away or name another")
+        if version > SCHEMA_VERSION:
+            raise StorageError(f"store {self.path} was written by a newer picluster: upgrade this one")
+
     def _replay(self, ceiling: int, compacted: int) -> Loaded:
         last = 0
         live: dict[str, Record] = {}
         superseded: list[tuple[int, int]] = []
         history: deque[Event] = deque()
-        for revision, key, value in self._execute("SELECT revision, key, value FROM revisions ORDER BY revision"):
+        for revision, key, value, expected in self._execute("SELECT * FROM revisions ORDER BY revision"):
+            if checksum(revision, key, value) != expected:
+                raise StorageError(
+                    f"store {self.path}: {key} at revision {revision} is not what was written; {DAMAGED}"
+                )
             last = revision
             old = live.pop(key, None)
             if old is not None:

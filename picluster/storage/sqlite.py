@@ -9,6 +9,8 @@ Heartbeats (``durable=False``) take a revision and stay in memory. For their num
 ceiling is stored before the first number above it is given out, and a start begins above it. A clean ``close`` writes
 the heartbeats down and lowers the ceiling again.
 
+A store that has reached its quota takes deletions, heartbeats and compactions, and refuses the rest.
+
 A batch that the disk refuses fails as a whole: the thread takes back what it noted, and goes on.
 """
 
@@ -25,7 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from picluster.storage.backend import Apply, Event, RevisionMismatch, Snapshot, StorageError
-from picluster.storage.revisionfile import CHECKPOINT_PAGES, PAGE_BYTES, RevisionFile
+from picluster.storage.revisionfile import CHECKPOINT_PAGES, COLUMNS, PAGE_BYTES, SIZE_MAX_BYTES, RevisionFile, row
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +65,9 @@ class _Heartbeat(NamedTuple):
 class SqliteBackend:
     """``Backend`` on one file; this class is the event loop's side, ``_Writer`` the thread's."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, size_max_bytes: int = SIZE_MAX_BYTES) -> None:
         self._path = path
+        self._size_max_bytes = size_max_bytes
         self._inbox: queue.SimpleQueue[_Write | _Compact | _Close] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._apply: Apply | None = None
@@ -82,7 +85,7 @@ class SqliteBackend:
         self._inbox = queue.SimpleQueue()
         self._ended = loop.create_future()
         started: asyncio.Future[Snapshot] = loop.create_future()
-        writer = _Writer(RevisionFile(self._path), self._inbox, loop, self._deliver)
+        writer = _Writer(RevisionFile(self._path), self._size_max_bytes, self._inbox, loop, self._deliver)
         self._thread = threading.Thread(
             target=writer.run, args=(started, self._ended), name="store-writer", daemon=True
         )
@@ -164,11 +167,14 @@ class _Writer:
     def __init__(
         self,
         file: RevisionFile,
+        size_max_bytes: int,
         inbox: queue.SimpleQueue[_Write | _Compact | _Close],
         loop: asyncio.AbstractEventLoop,
         deliver: Deliver,
     ) -> None:
         self._file = file
+        self._size_max_bytes = size_max_bytes
+        self._full = False
         self._inbox = inbox
         self._loop = loop
         self._deliver = deliver
@@ -214,7 +220,8 @@ class _Writer:
         self._compacted = snapshot.compacted
         self._revisions = {record.key: record.revision for record in snapshot.records}
         self._superseders.extend(by for by, _ in superseded)
-        self._superseded.extend(row for _, row in superseded)
+        self._superseded.extend(superseded_row for _, superseded_row in superseded)
+        self._measure()
         return snapshot
 
     def _take(self) -> list[_Write]:
@@ -246,6 +253,9 @@ class _Writer:
             if actual != expected or (value is None and actual == 0):
                 results.append(RevisionMismatch(key, expected, actual))
                 continue
+            if self._full and value is not None and durable:
+                results.append(self._quota_error())
+                continue
             revision += 1
             heartbeat = heartbeats.get(key)
             stored = actual if heartbeat is None else heartbeat.stored
@@ -255,7 +265,7 @@ class _Writer:
             else:
                 revisions[key] = revision
             if durable or value is None:
-                rows += (revision, key, value)
+                rows += row(revision, key, value)
                 if heartbeat is not None:
                     del heartbeats[key]
                 if stored:
@@ -286,6 +296,19 @@ class _Writer:
             self._ceiling = ceiling
         self._wal_pages += _pages(rows)
 
+    def _quota_error(self) -> StorageError:
+        size_mib = self._size_max_bytes // 1024**2
+        return StorageError(
+            f"the store has reached its quota of {size_mib} MiB: delete what is not needed and wait for the next"
+            " compaction, or raise store.size_max_mib in server.yaml"
+        )
+
+    def _measure(self) -> None:
+        """Whether the quota is reached: looked at after each load, checkpoint and compaction, not at each write."""
+        was, self._full = self._full, self._file.used_bytes() >= self._size_max_bytes
+        if self._full and not was:
+            log.error("%s", self._quota_error())
+
     def _take_back(self, undo: list[tuple[str, int, _Heartbeat | None]]) -> None:
         for key, actual, heartbeat in reversed(undo):
             if actual:
@@ -315,6 +338,7 @@ class _Writer:
             for compact in self._compactions:
                 self._call(_fail, compact.done, StorageError(str(error)))
         else:
+            self._measure()
             for compact in self._compactions:
                 self._call(_resolve, compact.done, None)
         self._compactions.clear()
@@ -323,6 +347,7 @@ class _Writer:
         self._wal_pages = 0
         try:
             self._file.checkpoint()
+            self._measure()
         except StorageError as error:
             log.warning("the write-ahead log was not checkpointed, and will be later: %s", error)
 
@@ -332,7 +357,7 @@ class _Writer:
         if self._heartbeats or self._ceiling > self._revision:
             rows: list[object] = []
             for key, heartbeat in self._heartbeats.items():
-                rows += (heartbeat.revision, key, heartbeat.value)
+                rows += row(heartbeat.revision, key, heartbeat.value)
             try:
                 self._file.append(rows, self._revision)
             except StorageError as error:
@@ -342,7 +367,7 @@ class _Writer:
 
 def _pages(rows: Sequence[object]) -> int:
     """About how many pages a commit added to the WAL: the rows, the page they share with older ones, the root."""
-    size = sum(len(value) for value in rows[2::3] if isinstance(value, bytes))
+    size = sum(len(value) for value in rows[2::COLUMNS] if isinstance(value, bytes))
     return 2 + size // PAGE_BYTES
 
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
-from functools import cache
 from pathlib import Path
 
+import etcd
 import pytest
-from etcd import Etcd, installed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,23 +17,10 @@ from picluster.storage.etcd import EtcdBackend
 from picluster.storage.memory import MemoryBackend
 from picluster.storage.sqlite import SqliteBackend
 
-
-@cache
-def server() -> Etcd:
-    """One etcd for all of these tests; each has a prefix of its own in it."""
-    if not installed():
-        pytest.skip("etcd is not installed: make test-packages as root")
-    etcd = Etcd(Path(tempfile.mkdtemp(prefix="picluster-etcd-")))
-    atexit.register(shutil.rmtree, etcd.directory, ignore_errors=True)
-    atexit.register(etcd.kill)
-    etcd.start()
-    return etcd
-
-
 BACKENDS: dict[str, Callable[[Path], Backend]] = {
     "memory": lambda _: MemoryBackend(),
     "sqlite": lambda directory: SqliteBackend(directory / "store" / "picluster.db"),
-    "etcd": lambda directory: EtcdBackend(server().config(f"{directory}/")),
+    "etcd": lambda directory: EtcdBackend(etcd.shared().config(f"{directory}/")),
 }
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+
+import pytest
 
 from picluster.pki import etcd as etcd_pki
 from picluster.storage.etcdwire import EtcdConfig
@@ -18,6 +23,18 @@ START_TIMEOUT_S = 20.0
 
 def installed() -> bool:
     return shutil.which("etcd") is not None
+
+
+@cache
+def shared() -> Etcd:
+    """One server for all tests of a run; each takes a prefix of its own."""
+    if not installed():
+        pytest.skip("etcd is not installed: make test-packages as root")
+    etcd = Etcd(Path(tempfile.mkdtemp(prefix="picluster-etcd-")))
+    atexit.register(shutil.rmtree, etcd.directory, ignore_errors=True)
+    atexit.register(etcd.kill)
+    etcd.start()
+    return etcd
 
 
 @dataclass

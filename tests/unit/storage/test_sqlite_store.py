@@ -91,13 +91,20 @@ def hole_in_a_page(path: Path) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("damage", [garbage, cut_short, hole_in_a_page])
+def flipped_bit(path: Path) -> None:
+    """Inside of a value, where SQLite's own check does not look."""
+    data = bytearray(path.read_bytes())
+    data[data.index(b"x" * 400) + 200] ^= 0x01
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [garbage, cut_short, hole_in_a_page, flipped_bit])
 async def test_damage_is_found_at_start_and_says_what_to_do(store: Store, damage: object) -> None:
     await fill(store, 200)
     await store.backend.close()
     assert callable(damage)
     damage(store.path)
-    with pytest.raises(StorageError, match="restore a backup or start empty"):
+    with pytest.raises(StorageError, match="restore a backup, or start empty"):
         await store.start()
 
 
@@ -257,3 +264,24 @@ async def test_the_queue_is_bounded_and_all_get_through(store: Store) -> None:
     writes = [store.backend.put(f"pods/default/{n}", b"x", 0) for n in range(20_000)]
     revisions = await asyncio.gather(*writes)
     assert sorted(revisions) == list(range(1, 20_001))
+
+
+async def test_a_full_quota_refuses_writes_until_room_is_made(tmp_path: Path) -> None:
+    backend = SqliteBackend(tmp_path / "store" / "picluster.db", size_max_bytes=1024**2)
+    await backend.start(lambda events: None)
+    try:
+        revisions: dict[str, int] = {}
+        with pytest.raises(
+            StorageError, match=r"quota of 1 MiB: delete what is not needed .* raise store.size_max_mib"
+        ):
+            for n in range(2000):
+                revisions[f"pods/default/{n}"] = await backend.put(f"pods/default/{n}", b"x" * 4000, 0)
+        beat = await backend.put("leases/n/a", b"1", 0, durable=False)
+        await backend.put("leases/n/a", b"2", beat, durable=False)
+        last = 0
+        for key, revision in revisions.items():
+            last = await backend.delete(key, revision)
+        await backend.compact(last)
+        await backend.put("pods/default/again", b"x", 0)
+    finally:
+        await backend.close()
