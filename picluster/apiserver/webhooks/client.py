@@ -6,7 +6,6 @@ A ``clientConfig`` has a ``url``, or a ``service`` (``namespace``, ``name``, ``p
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from yarl import URL
 
 from picluster.api.types import Object
 from picluster.apiserver.cache.watchcache import WatchCache
+from picluster.apiserver.relay import cause
 from picluster.apiserver.webhooks.resolve import Unresolved, resolve, server_name
 from picluster.apiserver.webhooks.trust import Identity, Trust, Untrusted
 
@@ -69,7 +69,7 @@ class WebhookClient:
         except TimeoutError:
             raise CallFailed(f'failed to call webhook: Post "{place.shown}": context deadline exceeded') from None
         except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
-            raise CallFailed(f'failed to call webhook: Post "{place.shown}": {_cause(error)}') from None
+            raise CallFailed(f'failed to call webhook: Post "{place.shown}": {cause(error)}') from None
         return _decoded(answer.status, body)
 
     def _request(
@@ -147,18 +147,3 @@ def _answered(code: int) -> str:
     if code >= 500:
         return 'an error on the server ("") has prevented the request from succeeding'
     return known.get(code) or f"the server responded with the status code {code} but did not return more information"
-
-
-def _cause(error: Exception) -> str:
-    """The reason alone: aiohttp's messages name addresses that the caller has in the URL already."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        reason = getattr(error.certificate_error, "verify_message", "") or str(error.certificate_error)
-        return f"tls: failed to verify certificate: x509: {reason}"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"dial tcp: lookup {error.host}: no such host"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        why = os.strerror(error.os_error.errno).lower() if error.os_error.errno else str(error.os_error)
-        return f"dial tcp {error.host}:{error.port}: connect: {why}"
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "EOF"
-    return str(error) or type(error).__name__
