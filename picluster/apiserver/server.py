@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import ssl
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,7 @@ from picluster.apiserver.proxy import AgentProxy
 from picluster.apiserver.registry.registry import Registry
 from picluster.apiserver.registry.services import ServiceAllocator
 from picluster.apiserver.registry.store import Store
+from picluster.apiserver.relay import Relay
 from picluster.apiserver.upkeep import Upkeep
 from picluster.apiserver.webhooks.client import WebhookClient
 from picluster.apiserver.webhooks.trust import Identity
@@ -63,7 +65,7 @@ class ApiServerConfig:
     ``client_ca`` signs the certificates of clients and agents. Logs and exec are served when there is a client
     certificate to show to agents (``agent_client_cert``, ``agent_client_key``); service account tokens are made and
     taken when there are keys for them (``service_accounts``). ``disabled_admission`` names plugins as
-    kube-apiserver's ``--disable-admission-plugins`` does.
+    kube-apiserver's ``--disable-admission-plugins`` does; ``encryption`` is an EncryptionConfiguration.
     """
 
     cert: Path
@@ -80,6 +82,21 @@ class ApiServerConfig:
     agent_client_key: Path | None = None
     front_proxy: FrontProxy | None = None
     service_accounts: ServiceAccountConfig | None = None
+    encryption: Path | None = None
+
+
+def opened(config: ApiServerConfig, backend: Backend) -> tuple[Backend, Collection[str]]:
+    """The store as the server sees it, and the live set of keys that are to be encrypted anew.
+
+    Raises ``EncryptionError``.
+    """
+    if config.encryption is None:
+        return backend, frozenset()
+    from picluster.apiserver.encryption import backend as encryption
+    from picluster.apiserver.encryption.config import load
+
+    encrypted = encryption.EncryptedBackend(backend, load(config.encryption))
+    return encrypted, encrypted.stale
 
 
 class ApiServer:
@@ -98,13 +115,15 @@ class ApiServer:
         self.catalog = Catalog()
         self.cache = WatchCache()
         self.port = config.port
-        self._backend = backend
+        self._backend, stale = opened(config, backend)
         self._clock = clock
         self._metrics = Metrics(self.cache)
         self._webhooks = WebhookClient(self.cache, proxy_identity(config))
+        self._relay = Relay()
         self._authorization = Authorization(self.cache)
         self._services = ServiceAllocator(config.service_cidr, rng or random.SystemRandom())
-        self.registry = Registry(Store(backend, self.cache, self._metrics), self._admission(), self._services, clock)
+        store = Store(self._backend, self.cache, self._metrics, stale)
+        self.registry = Registry(store, self._admission(), self._services, clock)
         self._authorization.install(self.registry)
         self._tasks = Tasks("apiserver")
         self._authenticator = self._authentication()
@@ -158,6 +177,7 @@ class ApiServer:
             await self._proxy.close()
             self._proxy = None
         await self._webhooks.close()
+        await self._relay.close()
         await self._backend.close()
 
     async def _listen(self) -> None:
@@ -188,9 +208,12 @@ class ApiServer:
 
     def _connect_agents(self) -> None:
         cert, key = self.config.agent_client_cert, self.config.agent_client_key
+        agents = None
         if cert is not None and key is not None:
-            self._proxy = AgentProxy(connects.agent_context(cert, key, self.config.client_ca))
+            agents = connects.agent_context(cert, key, self.config.client_ca)
+            self._proxy = AgentProxy(agents)
             self.features.connects.update(connects.handlers(self.registry, self._proxy))
+        self.features.connects.update(connects.proxies(self.registry, self._relay, agents))
 
     def _authentication(self) -> Authenticator:
         """What takes bearer tokens, and answers whose they are."""

@@ -158,6 +158,26 @@ def show(directory: Path, days: int, output: str) -> None:
         raise click.exceptions.Exit(1)
 
 
+@pki.command()
+@click.argument("which", type=click.Choice(["service-accounts", "encryption"]))
+@directory_option
+@output_option
+def rotate(which: str, directory: Path, output: str) -> None:
+    """Make a new key for service account tokens, or for Secrets at rest; what the old one made stays good.
+
+    \b
+    Restart the API server (and the controllers) for it to be used. Secrets are written anew with:
+      picluster secrets reencrypt
+
+    \b
+    Example:
+      picluster pki rotate service-accounts
+      picluster pki rotate encryption
+    """
+    turn = bundles.rotate_signing_key if which == "service-accounts" else bundles.rotate_encryption_key
+    _print_written(turn(directory), output)
+
+
 def _row(path: Path) -> dict[str, Any]:
     certificate = bundles.parse_certificate(path, read_file(path) or b"")
     return {

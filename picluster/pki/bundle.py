@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from picluster.pki import kubeconfig, profiles
+from picluster.pki import encryption, kubeconfig, profiles
 from picluster.pki.authority import (
     Authority,
     certificate_pem,
@@ -52,6 +52,10 @@ class Bundle:
     def key(self, name: str) -> Path:
         return self.directory / f"{name}.key"
 
+    def write(self, path: Path, data: bytes, mode: int) -> None:
+        write_file(path, data, mode)
+        self.written.append(path)
+
 
 def ensure(directory: Path, kubeconfigs: Path, spec: BundleSpec, clock: Clock) -> Bundle:
     """Complete the PKI in ``directory`` and the kubeconfigs in ``kubeconfigs``; raises ``PkiError``."""
@@ -62,6 +66,7 @@ def ensure(directory: Path, kubeconfigs: Path, spec: BundleSpec, clock: Clock) -
         for name, profile in wanted.items():
             ensure_leaf(bundle, name, profile, authority, clock.now())
         _ensure_signing_key(bundle)
+        encryption.ensure(bundle)
         for name in ("admin", "scheduler", "controllers"):
             _ensure_kubeconfig(bundle, kubeconfigs / f"{name}.kubeconfig", name, spec.server)
     return bundle
@@ -94,7 +99,7 @@ def ensure_authority(bundle: Bundle, now_s: float) -> Authority:
     key = _ensure_key(bundle, "ca")
     if pem is None:
         authority = Authority.create(key, now_s)
-        _write(bundle, certificate_path, certificate_pem(authority.certificate), PUBLIC)
+        bundle.write(certificate_path, certificate_pem(authority.certificate), PUBLIC)
         return authority
     authority = _checked_authority(certificate_path, pem, key)
     if days_left(authority.certificate, now_s) < 0:
@@ -120,7 +125,7 @@ def ensure_leaf(bundle: Bundle, name: str, profile: Profile, authority: Authorit
         ours = certificate.public_key() == key.public_key()
         if ours and authority.reason_to_renew(certificate, profile, now_s) is None:
             return
-    _write(bundle, path, certificate_pem(authority.sign(profile, key.public_key(), now_s)), PUBLIC)
+    bundle.write(path, certificate_pem(authority.sign(profile, key.public_key(), now_s)), PUBLIC)
 
 
 def parse_certificate(path: Path, pem: bytes) -> x509.Certificate:
@@ -135,8 +140,27 @@ def _ensure_signing_key(bundle: Bundle) -> None:
     """What service account tokens are signed and checked with."""
     key = _ensure_key(bundle, "sa")
     path = bundle.directory / "sa.pub"
-    if read_file(path) != public_pem(key):
-        _write(bundle, path, public_pem(key), PUBLIC)
+    known = read_file(path) or b""
+    if public_pem(key) not in known:
+        bundle.write(path, public_pem(key) + known, PUBLIC)
+
+
+def rotate_signing_key(directory: Path) -> Bundle:
+    """A new key for service account tokens; those that the old one has signed stay good. Raises ``PkiError``."""
+    bundle = Bundle(directory)
+    with locked_directory(directory):
+        _ensure_signing_key(bundle)
+        bundle.write(bundle.key("sa"), key_pem(new_key()), PRIVATE)
+        _ensure_signing_key(bundle)
+    return bundle
+
+
+def rotate_encryption_key(directory: Path) -> Bundle:
+    """A new key that writes what is encrypted at rest; the old ones still read. Raises ``PkiError``."""
+    bundle = Bundle(directory)
+    with locked_directory(directory):
+        encryption.rotate(bundle)
+    return bundle
 
 
 def _ensure_kubeconfig(bundle: Bundle, path: Path, name: str, server: str) -> None:
@@ -144,7 +168,7 @@ def _ensure_kubeconfig(bundle: Bundle, path: Path, name: str, server: str) -> No
     files = (bundle.certificate("ca"), bundle.certificate(name), bundle.key(name))
     content = kubeconfig.render(server, name, *files, embed=name == "admin")
     if read_file(path) != content:
-        _write(bundle, path, content, PRIVATE)
+        bundle.write(path, content, PRIVATE)
 
 
 def _ensure_key(bundle: Bundle, name: str) -> ec.EllipticCurvePrivateKey:
@@ -153,7 +177,7 @@ def _ensure_key(bundle: Bundle, name: str) -> ec.EllipticCurvePrivateKey:
     if pem is not None:
         return _parse_key(path, pem)
     key = new_key()
-    _write(bundle, path, key_pem(key), PRIVATE)
+    bundle.write(path, key_pem(key), PRIVATE)
     return key
 
 
@@ -172,8 +196,3 @@ def _checked_authority(path: Path, pem: bytes, key: ec.EllipticCurvePrivateKey) 
     if certificate.public_key() != key.public_key():
         raise PkiError(f"{path} and its key do not belong together: restore both from one backup")
     return Authority(certificate, key)
-
-
-def _write(bundle: Bundle, path: Path, data: bytes, mode: int) -> None:
-    write_file(path, data, mode)
-    bundle.written.append(path)

@@ -11,6 +11,7 @@ from picluster.api.resources import NODES, PODS
 from picluster.apiserver.authn.tokenkeys import ServiceAccountConfig
 from picluster.apiserver.server import ApiServer, ApiServerConfig
 from picluster.client import Client, ClientConfig, PatchType
+from picluster.storage.backend import Backend
 from picluster.storage.memory import MemoryBackend
 from picluster.util.clock import SYSTEM_CLOCK
 
@@ -26,15 +27,17 @@ class Cluster:
     """An API server that may be stopped and started again on the same port and store."""
 
     pki: Pki
-    backend: MemoryBackend = field(default_factory=MemoryBackend)
+    backend: Backend = field(default_factory=MemoryBackend)
     port: int = 0
+    encryption: Path | None = None
     server: ApiServer | None = None
 
     async def start(self) -> None:
         names = {"cert": "apiserver.crt", "key": "apiserver.key", "client_ca": "ca.crt"}
         files = {name: self.pki.directory / file for name, file in names.items()}
         accounts = ServiceAccountConfig(self.pki.directory / "sa.key", (self.pki.directory / "sa.pub",))
-        self.server = ApiServer(ApiServerConfig(**files, port=self.port, service_accounts=accounts), self.backend)
+        config = ApiServerConfig(**files, port=self.port, service_accounts=accounts, encryption=self.encryption)
+        self.server = ApiServer(config, self.backend)
         await self.server.start()
         self.port = self.server.port
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -20,11 +21,17 @@ WRITE_ATTEMPTS_MAX = 100
 
 
 class Store:
-    """Every ``dry_run`` does all but the write itself."""
+    """Every ``dry_run`` does all but the write itself.
 
-    def __init__(self, backend: Backend, cache: WatchCache, metrics: Metrics) -> None:
+    ``stale`` are keys, as the backend has them, that are to be written anew also when nothing of the object changes.
+    """
+
+    def __init__(
+        self, backend: Backend, cache: WatchCache, metrics: Metrics, stale: Collection[str] = frozenset()
+    ) -> None:
         self.cache = cache
         self._backend = backend
+        self._stale = stale
         self._created = metrics.store_seconds.labels("create")
         self._updated = metrics.store_seconds.labels("update")
         self._deleted = metrics.store_seconds.labels("delete")
@@ -35,6 +42,10 @@ class Store:
         if entry is None:
             raise errors.not_found(resource.group, resource.plural, name)
         return entry
+
+    def is_stale(self, resource: Resource, entry: Entry) -> bool:
+        """Whether ``entry`` is to be written anew although nothing of it changes."""
+        return bool(self._stale) and f"{resource.stored_as}/{entry.key}" in self._stale
 
     async def create(self, resource: Resource, obj: Object, *, dry_run: bool = False) -> bytes:
         """Write a new object and return its wire bytes; raises ``ApiError`` 409 if the name is taken."""
@@ -62,7 +73,7 @@ class Store:
         """
         stored = serialize.encode(obj)
         wire = serialize.splice(stored, entry.revision)
-        if dry_run or wire == entry.wire:
+        if dry_run or (wire == entry.wire and not self.is_stale(resource, entry)):
             return wire
         started_s = time.perf_counter()
         key = f"{resource.stored_as}/{entry.key}"

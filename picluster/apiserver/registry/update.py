@@ -119,7 +119,7 @@ async def finish_admitted(
     await registry.admission.validate(attributes)
     if released(resource, new, old):
         return await _delete_released(registry, write, entry, new)
-    if _same(new, old):
+    if _same(new, old) and not registry.store.is_stale(resource, entry):
         return entry.wire
     if resource is SERVICES and not subresource:
         return await _replace_service(registry, write, entry, old, new)

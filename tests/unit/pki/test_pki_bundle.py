@@ -15,6 +15,7 @@ from picluster.pki import bundle as bundles
 from picluster.pki import files
 from picluster.pki.authority import days_left, new_key, public_pem, san_values
 from picluster.pki.files import PkiError
+from picluster.pki.tokens import Signer, Verifier
 from picluster.util.clock import VirtualClock
 
 DAY_S = 86_400
@@ -153,7 +154,7 @@ class CutAfter:
         files.write_file(path, data, mode)
 
 
-@pytest.mark.parametrize("writes", range(17))
+@pytest.mark.parametrize("writes", range(18))
 def test_a_power_cut_at_any_write_is_completed_by_the_next_run(
     place: Place, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
@@ -161,7 +162,7 @@ def test_a_power_cut_at_any_write_is_completed_by_the_next_run(
         patch.setattr(bundles, "write_file", CutAfter(writes))
         place.ensure()
     keys = {name: data for name, data in place.contents().items() if name.endswith(".key")}
-    assert len(place.ensure()) == 17 - writes
+    assert len(place.ensure()) == 18 - writes
     after = place.contents()
     assert {name: after[name] for name in keys} == keys
     assert not [name for name in after if name.endswith(".tmp")]
@@ -260,3 +261,26 @@ def test_two_makers_take_turns(place: Place, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(files, "LOCK_TIMEOUT_S", 0.0)
     with files.locked_directory(place.pki), pytest.raises(PkiError, match="in use"):
         place.ensure()
+
+
+def test_a_new_signing_key_leaves_the_old_one_to_verify(place: Place) -> None:
+    place.ensure()
+    old = (place.pki / "sa.pub").read_bytes()
+    made = bundles.rotate_signing_key(place.pki)
+    assert [path.name for path in made.written] == ["sa.key", "sa.pub"]
+    both = (place.pki / "sa.pub").read_bytes()
+    assert both.endswith(old) and both.count(b"BEGIN PUBLIC KEY") == 2
+    assert place.ensure() == []
+    signed = Signer.load(place.pki / "sa.key").sign({"iss": "x"})
+    assert Verifier.load([place.pki / "sa.pub"]).claims(signed) == {"iss": "x"}
+
+
+def test_a_new_encryption_key_is_first_and_the_old_one_stays(place: Place) -> None:
+    place.ensure()
+    path = place.pki / "encryption.yaml"
+    assert path.stat().st_mode & 0o777 == 0o600
+    before = yaml.safe_load(path.read_text())["resources"][0]["providers"][0]["aesgcm"]["keys"]
+    bundles.rotate_encryption_key(place.pki)
+    after = yaml.safe_load(path.read_text())["resources"][0]["providers"][0]["aesgcm"]["keys"]
+    assert after[1:] == before and [key["name"] for key in after] == ["key2", "key1"]
+    assert place.ensure() == []

@@ -1,0 +1,120 @@
+"""Certificate signing requests of the Certificates API: what they ask for, and which signer takes them.
+
+Source: ``pkg/apis/certificates`` (helpers) and ``pkg/controller/certificates/signer`` of Kubernetes. Unlike the
+profiles of this package, a certificate signed here says what its request says, once somebody has approved that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from picluster.pki.files import PkiError
+
+CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
+KUBELET_CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
+KUBELET_SERVING_SIGNER = "kubernetes.io/kubelet-serving"
+LEGACY_SIGNER = "kubernetes.io/legacy-unknown"
+SIGNERS = (CLIENT_SIGNER, KUBELET_CLIENT_SIGNER, KUBELET_SERVING_SIGNER, LEGACY_SIGNER)
+NODE_GROUP = "system:nodes"
+NODE_PREFIX = "system:node:"
+SIGNATURE, ENCIPHERMENT, CLIENT, SERVER = "digital signature", "key encipherment", "client auth", "server auth"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a request wants its certificate to say."""
+
+    common_name: str
+    organizations: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+    uris: tuple[str, ...] = ()
+
+
+def parse(pem: bytes) -> x509.CertificateSigningRequest:
+    """Raises ``PkiError`` for what is no request, or one whose sender does not hold its key."""
+    try:
+        request = x509.load_pem_x509_csr(pem)
+        proven = request.is_signature_valid
+    except Exception as error:  # the parser raises more kinds than it documents for what is not ASN.1 of a request
+        raise PkiError("this is not a certificate signing request in PEM") from error
+    if not proven:
+        raise PkiError("the request's signature does not fit its key")
+    return request
+
+
+def wish_of(request: x509.CertificateSigningRequest) -> Wish:
+    def texts(oid: x509.ObjectIdentifier) -> tuple[str, ...]:
+        return tuple(str(attribute.value) for attribute in request.subject.get_attributes_for_oid(oid))
+
+    common_names = texts(NameOID.COMMON_NAME)
+    names = alternative_names(request)
+    return Wish(
+        common_names[-1] if common_names else "",
+        texts(NameOID.ORGANIZATION_NAME),
+        tuple(names.get_values_for_type(x509.DNSName)) if names else (),
+        tuple(map(str, names.get_values_for_type(x509.IPAddress))) if names else (),
+        tuple(names.get_values_for_type(x509.RFC822Name)) if names else (),
+        tuple(names.get_values_for_type(x509.UniformResourceIdentifier)) if names else (),
+    )
+
+
+def alternative_names(request: x509.CertificateSigningRequest) -> x509.SubjectAlternativeName | None:
+    try:
+        return request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def kubelet_client_refusal(wish: Wish, usages: Collection[str]) -> str:
+    """Why this is no request for a node's identity; empty when it is (``ValidateKubeletClientCSR``)."""
+    if wish.organizations != (NODE_GROUP,):
+        return "subject organization is not system:nodes"
+    for what, values in (("DNS", wish.names), ("Email", wish.emails), ("IP", wish.addresses), ("URI", wish.uris)):
+        if values:
+            return f"{what} subjectAltNames are not allowed"
+    if not wish.common_name.startswith(NODE_PREFIX):
+        return "subject common name does not begin with system:node:"
+    if set(usages) not in ({ENCIPHERMENT, SIGNATURE, CLIENT}, {SIGNATURE, CLIENT}):
+        return f"usages did not match [{ENCIPHERMENT} {SIGNATURE} {CLIENT}]"
+    return ""
+
+
+def kubelet_serving_refusal(wish: Wish, usages: Collection[str]) -> str:
+    """Why this is no request for a node's own server; empty when it is (``ValidateKubeletServingCSR``)."""
+    if wish.organizations != (NODE_GROUP,):
+        return "subject organization is not system:nodes"
+    if not wish.names and not wish.addresses:
+        return "DNS or IP subjectAltName is required"
+    for what, values in (("Email", wish.emails), ("URI", wish.uris)):
+        if values:
+            return f"{what} subjectAltNames are not allowed"
+    if not wish.common_name.startswith(NODE_PREFIX):
+        return "subject common name does not begin with system:node:"
+    if set(usages) not in ({ENCIPHERMENT, SIGNATURE, SERVER}, {SIGNATURE, SERVER}):
+        return f"usages did not match [{ENCIPHERMENT} {SIGNATURE} {SERVER}]"
+    return ""
+
+
+def client_refusal(usages: Collection[str]) -> str:
+    """Why these are no usages of a client (``validAPIServerClientUsages``)."""
+    strange = sorted(set(usages) - {SIGNATURE, ENCIPHERMENT, CLIENT})
+    if strange:
+        return f"invalid usage for client certificate: {strange[0]}"
+    return "" if CLIENT in usages else f"missing required usage for client certificate: {CLIENT}"
+
+
+def refusal(signer: str, wish: Wish, usages: Collection[str]) -> str:
+    """Why ``signer`` does not sign this; empty when it does."""
+    if signer == CLIENT_SIGNER:
+        return client_refusal(usages)
+    if signer == KUBELET_CLIENT_SIGNER:
+        return kubelet_client_refusal(wish, usages)
+    if signer == KUBELET_SERVING_SIGNER:
+        return kubelet_serving_refusal(wish, usages)
+    return ""
