@@ -12,7 +12,8 @@ from aiohttp import web
 
 from picluster.api import errors
 from picluster.api.types import Object
-from picluster.apiserver.negotiate import JSON, YAML, encode_yaml
+from picluster.apiserver import yamlbody
+from picluster.apiserver.negotiate import JSON, YAML
 
 GZIP_MIN_BYTES = 128 << 10
 GZIP_LEVEL = 1
@@ -44,7 +45,7 @@ async def respond(
 ) -> web.Response:
     """The response with ``body`` (JSON), as the client wants it: YAML, indented, compressed."""
     if media_type == YAML:
-        body = encode_yaml(body)
+        body = yamlbody.encode(body)
     elif "pretty=" in request.raw_path and request.query.get("pretty") in ("1", "true"):
         body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
     headers = {"Content-Type": media_type, "Cache-Control": CACHE_CONTROL}

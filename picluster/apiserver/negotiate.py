@@ -11,10 +11,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
-import yaml
 
 from picluster.api import errors, protobuf
 from picluster.api.resources import Resource
+from picluster.apiserver import yamlbody
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -92,7 +92,7 @@ def decode_body(content_type: str, body: bytes, expected: Resource) -> Any:
         return decode_json(body)
     media_type = _media_type(content_type)
     if media_type == YAML:
-        return decode_yaml(body)
+        return yamlbody.decode(body)[0]
     if media_type == protobuf.MEDIA_TYPE:
         return decode_protobuf(body, expected)
     raise errors.unsupported_media_type(READ)
@@ -114,37 +114,9 @@ def decode_json(body: bytes) -> Any:
         raise errors.bad_request(f"the object provided is unrecognized (must be of type JSON): {error}") from None
 
 
-def decode_yaml(body: bytes) -> Any:
-    try:
-        return yaml.load(body, Loader=_YAML_LOADER)  # noqa: S506 (a safe loader without timestamps)
-    except yaml.YAMLError as error:
-        raise errors.bad_request(f"error converting YAML to JSON: {error}") from None
-
-
 def decode_protobuf(body: bytes, expected: Resource) -> Any:
     try:
         return protobuf.decode(body, expected)
     except ValueError as error:
         why = f"the object provided is unrecognized (must be of type {expected.kind}): {error}"
         raise errors.bad_request(why) from None
-
-
-def encode_yaml(body: bytes) -> bytes:
-    """A JSON body as YAML."""
-    text: str = yaml.dump(orjson.loads(body), Dumper=_YAML_DUMPER, default_flow_style=False, sort_keys=True)
-    return text.encode()
-
-
-def _loader() -> Any:
-    """The safe loader, where a time stays the text it is in JSON."""
-    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    loader: Any = type("Loader", (base,), {})
-    loader.yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in base.yaml_implicit_resolvers.items()
-    }
-    return loader
-
-
-_YAML_LOADER: Any = _loader()
-_YAML_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

@@ -13,7 +13,7 @@ from picluster.api import conversion, errors, patch
 from picluster.api.apply.managers import from_user_agent
 from picluster.api.resources import BINDING, DELETE_OPTIONS, EVICTION, SCALE, TOKEN_REQUEST, Resource
 from picluster.api.types import Object
-from picluster.apiserver import listing, negotiate, tables
+from picluster.apiserver import listing, negotiate, tables, yamlbody
 from picluster.apiserver.answers import Answer, respond
 from picluster.apiserver.authn import User
 from picluster.apiserver.cache.watchcache import WatchCache
@@ -137,7 +137,8 @@ async def _update(call: Call) -> web.StreamResponse:
 
 
 async def _patch(call: Call) -> web.StreamResponse:
-    write, (content_type, document) = call.write(), await _patch_document(call)
+    write = call.write()
+    content_type, document = await _patch_document(call, write)
     if content_type == patch.APPLY:
         force = bool(write.options.get("force"))
         applied = applying.apply_object(call.registry, write, document, force=force, may_create=call.may_create)
@@ -187,7 +188,11 @@ async def _update_scale(call: Call) -> web.StreamResponse:
 
 
 async def _patch_scale(call: Call) -> web.StreamResponse:
-    write, (content_type, document) = call.write(), await _patch_document(call)
+    write = call.write()
+    content_type, document = await _patch_document(call, write)
+    if content_type == patch.APPLY:
+        force = bool(write.options.get("force"))
+        return await _answer(call, write, await scale.apply_scale(call.registry, write, document, force=force))
     return await _answer(call, write, await scale.patch_scale(call.registry, write, content_type, document))
 
 
@@ -197,13 +202,20 @@ async def _answer(call: Call, write: Write, answer: Answer) -> web.StreamRespons
     return await respond(call.request, answer.code, body, wanted.media_type, write.warnings)
 
 
-async def _patch_document(call: Call) -> tuple[str, Any]:
+async def _patch_document(call: Call, write: Write) -> tuple[str, Any]:
     content_type = _content_type(call)
     accepted = patch.CONTENT_TYPES if call.resource.schema else patch.CUSTOM_CONTENT_TYPES
     if content_type not in accepted:
         raise errors.unsupported_media_type(accepted)
     body = await call.request.read()
-    return content_type, negotiate.decode_yaml(body) if content_type == patch.APPLY else negotiate.decode_json(body)
+    if content_type != patch.APPLY:
+        return content_type, negotiate.decode_json(body)
+    document, doubled = yamlbody.decode(body)
+    if doubled and write.field_validation == "Strict":
+        raise errors.bad_request(f"error strict decoding YAML: {doubled}")
+    if doubled and write.field_validation == "Warn":
+        write.warnings.append(doubled)
+    return content_type, document
 
 
 def _content_type(call: Call) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -12,12 +13,16 @@ from picluster.api.types import Object
 from picluster.apiserver.admission.chain import UPDATE
 from picluster.apiserver.answers import Answer
 from picluster.apiserver.cache.index import Entry
+from picluster.apiserver.registry import applyscale, ownership
 from picluster.apiserver.registry.registry import Registry, Write
 from picluster.apiserver.registry.store import WRITE_ATTEMPTS_MAX, decoded
-from picluster.apiserver.registry.update import Change, check_version, finish_admitted
+from picluster.apiserver.registry.update import check_version, finish_admitted
 from picluster.storage.backend import RevisionMismatch
 
 GROUP, KIND = "autoscaling", "Scale"
+
+Change = Callable[[Object], tuple[Object, list[Object] | None]]
+"""Gets the whole object; gives the Scale as it shall be and, where that is decided already, the object's owners."""
 
 
 def get_scale(registry: Registry, write: Write) -> Answer:
@@ -27,13 +32,28 @@ def get_scale(registry: Registry, write: Write) -> Answer:
 
 async def update_scale(registry: Registry, write: Write, scale: Any) -> Answer:
     """PUT: ``scale`` is a whole ``autoscaling/v1`` Scale; raises ``ApiError``."""
-    return await _scaled(registry, write, lambda old: scale)
+    return await _scaled(registry, write, lambda old: (scale, None))
 
 
 async def patch_scale(registry: Registry, write: Write, content_type: str, document: Any) -> Answer:
     """PATCH of the Scale that a GET shows; it has no lists, so that a strategic merge is a merge."""
     kind = patches.MERGE if content_type == patches.STRATEGIC else content_type
-    return await _scaled(registry, write, lambda old: patches.apply(kind, write.resource, old, document))
+
+    def change(old: Object) -> tuple[Object, None]:
+        return patches.apply(kind, write.resource, strategy.get_scale(old), document), None
+
+    return await _scaled(registry, write, change)
+
+
+async def apply_scale(registry: Registry, write: Write, config: Any, *, force: bool) -> Answer:
+    """Server-side apply of an ``autoscaling/v1`` Scale."""
+    if not isinstance(config, dict) or (config.get("apiVersion"), config.get("kind")) != (f"{GROUP}/v1", KIND):
+        raise errors.bad_request("invalid object type: the configuration must be an autoscaling/v1 Scale")
+
+    def change(old: Object) -> tuple[Object, list[Object]]:
+        return applyscale.applied(registry, write, old, config, force=force)
+
+    return await _scaled(registry, write, change)
 
 
 async def _scaled(registry: Registry, write: Write, change: Change) -> Answer:
@@ -49,15 +69,18 @@ async def _scaled(registry: Registry, write: Write, change: Change) -> Answer:
 
 async def _apply(registry: Registry, write: Write, entry: Entry, old: Object, change: Change) -> bytes:
     """Admission sees the Scales, old and new, as ``ScaleREST`` has it; what is written is the whole object."""
-    old_scale = strategy.get_scale(old)
-    scale = change(old_scale)
+    scale, owners = change(old)
     _check(write, scale)
-    attributes = write.attributes(UPDATE, scale, old_scale)
+    attributes = write.attributes(UPDATE, scale, strategy.get_scale(old))
     await registry.admission.admit(attributes)
     _check(write, scale)
     new = strategy.apply_scale(old, scale)
     new["metadata"]["resourceVersion"] = (scale.get("metadata") or {}).get("resourceVersion", "")
     check_version(write, new, old)
+    if owners is None:
+        ownership.updated(registry, write, old, new)
+    else:
+        new["metadata"]["managedFields"] = owners
     whole = Write(write.user, write.resource, write.namespace, write.name, dry_run=write.dry_run)
     return await finish_admitted(registry, whole, entry, old, new, attributes)
 

@@ -4,7 +4,8 @@ import pytest
 
 from picluster.api.errors import ApiError
 from picluster.api.resources import CONFIGMAPS
-from picluster.apiserver.negotiate import accepted, decode_body, encode_yaml, prefers
+from picluster.apiserver import yamlbody
+from picluster.apiserver.negotiate import accepted, decode_body, prefers
 
 TABLE = "application/json;as=Table;g=meta.k8s.io;v="
 PARTIAL = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
@@ -94,7 +95,7 @@ def test_bodies_that_cannot_be_read(content_type: str, body: bytes, code: int) -
 
 
 def test_yaml_is_written_in_the_order_of_names() -> None:
-    assert encode_yaml(b'{"b":[1],"a":"2024-01-01"}') == b"a: '2024-01-01'\nb:\n- 1\n"
+    assert yamlbody.encode(b'{"b":[1],"a":"2024-01-01"}') == b"a: '2024-01-01'\nb:\n- 1\n"
 
 
 def test_what_is_read_is_said() -> None:

@@ -1,0 +1,81 @@
+"""YAML bodies: read as ``sigs.k8s.io/yaml`` reads them, keys that are said twice named; and written.
+
+A time stays the text it is in JSON. What is JSON is read as that, since it is faster and most bodies of
+``application/apply-patch+yaml`` are.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import orjson
+import yaml
+
+from picluster.api import errors
+from picluster.api.schema import duplicate_fields
+
+
+def decode(body: bytes) -> tuple[Any, str]:
+    """The value, and what a strict reader says of keys that occur twice, if any does; raises ``ApiError`` 400."""
+    if body[:1] == b"{" and (found := _json(body)) is not None:
+        return found
+    loader = _loader()(body)
+    loader.doubled = []
+    try:
+        value = loader.get_single_data()
+    except (yaml.YAMLError, ValueError) as error:
+        raise errors.bad_request(f"error decoding YAML: error converting YAML to JSON: yaml: {error}") from None
+    finally:
+        loader.dispose()
+    return value, _strict(loader.doubled)
+
+
+def encode(body: bytes) -> bytes:
+    """A JSON body as YAML."""
+    dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(orjson.loads(body), Dumper=dumper, default_flow_style=False, sort_keys=True)
+    return text.encode()
+
+
+def _json(body: bytes) -> tuple[Any, str] | None:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    doubled = duplicate_fields(body, value)
+    return value, _strict([f'key "{path.rpartition(".")[2]}" already set in map' for path in doubled])
+
+
+def _strict(doubled: list[str]) -> str:
+    if not doubled:
+        return ""
+    return "error converting YAML to JSON: yaml: unmarshal errors:\n" + "\n".join(f"  {line}" for line in doubled)
+
+
+def _text(key: Any) -> str:
+    """The name in JSON of a key that YAML reads as something else than text."""
+    if isinstance(key, str):
+        return key
+    return "true" if key is True else "false" if key is False else str(key)
+
+
+@cache
+def _loader() -> Any:
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    def construct_mapping(loader: Any, node: Any, deep: bool = False) -> Any:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                loader.doubled.append(f'line {key.start_mark.line + 1}: key "{name}" already set in map')
+            seen.add(name)
+        return {_text(key): value for key, value in base.construct_mapping(loader, node, deep).items()}
+
+    loader: Any = type("Loader", (base,), {"construct_mapping": construct_mapping})
+    loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in base.yaml_implicit_resolvers.items()
+    }
+    return loader
