@@ -5,11 +5,13 @@ from __future__ import annotations
 import atexit
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
 from functools import cache
+from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 
 import pytest
@@ -77,8 +79,17 @@ class Etcd:
             self._process = None
 
     def _answers(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        pki = self.directory / "pki"
+        context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+        context.load_cert_chain(pki / "etcd.crt", pki / "etcd.key")
+        connection = HTTPSConnection("127.0.0.1", self.port, timeout=5, context=context)
+        try:
+            connection.request("GET", "/health")
+            return b'"true"' in connection.getresponse().read()
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
 
 
 TLS_FILES = {
