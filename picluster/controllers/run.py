@@ -11,6 +11,7 @@ from typing import Protocol
 from picluster.api.profiles import PROFILES
 from picluster.api.resources import PODS
 from picluster.client import Client
+from picluster.controllers.clusterroleaggregation import ClusterRoleAggregationController
 from picluster.controllers.deployment import DeploymentController
 from picluster.controllers.endpoints import EndpointsController
 from picluster.controllers.endpointslice import EndpointSliceController
@@ -88,6 +89,7 @@ def all_controllers(config: Settings) -> Iterator[Controller]:
     yield TaintEvictionController()
     yield PodGarbageCollector()
     yield ServiceAccountController()
+    yield ClusterRoleAggregationController()
     yield RootCaPublisher((config.pki_dir / "ca.crt").read_text())
     yield NamespaceController()
     yield GarbageCollector()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -9,7 +10,7 @@ from picluster.api.errors import ApiError
 from picluster.api.resources import Resource
 from picluster.api.selectors import parse_fields
 from picluster.apiserver.authn import User
-from picluster.apiserver.requestinfo import VERBS, Query, RequestInfo
+from picluster.apiserver.requestinfo import VERBS, RequestInfo
 
 SELECTING = frozenset({"list", "watch", "deletecollection"})
 
@@ -50,9 +51,10 @@ def of_request(user: User, info: RequestInfo) -> Attributes:
     resource = target.resource
     if resource is None:
         return Attributes(user, verb, path=path, is_resource=False)
-    name, namespace, fields = target.name, target.namespace, ()
-    if verb in SELECTING and query.get("fieldSelector"):
-        fields = _fields(resource, query)
+    name, namespace = target.name, target.namespace
+    fields: tuple[Requirement, ...] = ()
+    if verb in SELECTING and (selector := query.get("fieldSelector")):
+        fields = _fields(resource, selector)
         if verb != "deletecollection" and not name:
             name = next((each.values[0] for each in fields if each.key == "metadata.name" and each.operator == "="), "")
     if resource.plural == "namespaces" and not resource.group:
@@ -85,10 +87,11 @@ def of_unknown(user: User, method: str, raw_path: str) -> Attributes:
     return Attributes(user, verb, namespace, group, version, resource, subresource, name, path)
 
 
-def _fields(resource: Resource, query: Query) -> tuple[Requirement, ...]:
-    """The requirements of the query's field selector; one that cannot be read restricts nothing here."""
+@lru_cache(maxsize=512)
+def _fields(resource: Resource, text: str) -> tuple[Requirement, ...]:
+    """The requirements of a field selector; one that cannot be read restricts nothing here."""
     try:
-        selector = parse_fields(resource, query["fieldSelector"])
+        selector = parse_fields(resource, text)
     except ApiError:
         return ()
     return tuple(Requirement(path, "=" if equal else "!=", (value,)) for path, equal, value in selector.requirements)

@@ -108,11 +108,15 @@ def _atoms(rule: Rule) -> Iterator[Rule]:
     for group in rule.apiGroups:
         for resource in rule.resources:
             for verb in rule.verbs:
-                for names in [(name,) for name in rule.resourceNames] or [()]:
+                for names in _each(rule.resourceNames):
                     yield Rule((verb,), (group,), (resource,), names)
     for url in rule.nonResourceURLs:
         for verb in rule.verbs:
             yield Rule((verb,), nonResourceURLs=(url,))
+
+
+def _each(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    return [(name,) for name in names] or [()]
 
 
 def _covers(owner: Rule, atom: Rule) -> bool:
