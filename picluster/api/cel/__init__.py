@@ -68,6 +68,10 @@ class Program(Protocol):
         """
         ...
 
+    def value(self, bindings: Mapping[str, Any], budget: Budget | None = None) -> Any:
+        """``evaluate``, giving the CEL value as it is, for other expressions to use."""
+        ...
+
 
 def compile_expression(
     source: str, variables: Mapping[str, Type], want: Type | Sequence[Type] = (), *, patches: bool = False

@@ -143,7 +143,7 @@ def _quantified(steps: _Steps, condition: Evaluate, *, decisive: bool) -> Evalua
 def _holds(value: Any) -> bool:
     if not isinstance(value, bool):
         raise CelError(NO_OVERLOAD)
-    return value
+    return value is True
 
 
 def _exists_one(steps: _Steps, condition: Evaluate) -> Evaluate:

@@ -91,6 +91,9 @@ class CompiledProgram:
         self._locals = locals_
 
     def evaluate(self, bindings: Bindings, budget: Budget | None = None) -> Any:
+        return unwrap(self.value(bindings, budget))
+
+    def value(self, bindings: Bindings, budget: Budget | None = None) -> Any:
         frame = Frame({}, self._locals, PER_CALL_COST_MAX)
         try:
             frame.names = {name: wrap(bindings.get(name), type_) for name, type_ in self.variables.items()}
@@ -112,7 +115,7 @@ class CompiledProgram:
             raise CelError(f"evaluation failed: {type(error).__name__}") from error
         if budget is not None:
             budget.spend(frame.cost)
-        return unwrap(value)
+        return value
 
 
 class _Compiler:

@@ -13,18 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import orjson
 
 from picluster.api import errors
-from picluster.api.cel import (
-    BOOL,
-    MATCH_CONDITIONS_COST_MAX,
-    Budget,
-    CelBudgetError,
-    CelCompileError,
-    CelError,
-    Type,
-    compile_expression,
-)
+from picluster.api.cel import BOOL, MATCH_CONDITIONS_COST_MAX, Budget, CelBudgetError, CelError
 from picluster.api.cel import admission as cel_admission
 from picluster.api.cel.access import Access, Authorizer, ResourceCheck
+from picluster.api.cel.expression import Expression
 from picluster.api.resources import NAMESPACES, Resource
 from picluster.api.selectors.labels import EVERYTHING, LabelSelector, from_object
 from picluster.api.types import Object
@@ -110,11 +102,11 @@ class Matcher:
 
 
 class MatchConditions:
-    """The ``matchConditions`` of a webhook or policy, compiled when first asked."""
+    """The ``matchConditions`` of a webhook or policy."""
 
     def __init__(self, conditions: Iterable[Object], *, params: bool = False) -> None:
-        self._conditions = tuple((condition["name"], condition["expression"]) for condition in conditions)
-        self._variables = cel_admission.variables(params=params)
+        declared = cel_admission.variables(params=params)
+        self._conditions = tuple(Expression(each["expression"], declared, BOOL) for each in conditions)
 
     def __bool__(self) -> bool:
         return bool(self._conditions)
@@ -122,9 +114,9 @@ class MatchConditions:
     def hold(self, variables: Object) -> bool:
         """Whether all are true: False as soon as one is false, else ``CelError`` if one of them failed."""
         budget, failures = Budget(MATCH_CONDITIONS_COST_MAX), list[str]()
-        for _, expression in self._conditions:
+        for condition in self._conditions:
             try:
-                if not evaluate(expression, self._variables, variables, budget):
+                if not condition.value(variables, budget):
                     return False
             except CelBudgetError:
                 raise
@@ -133,21 +125,6 @@ class MatchConditions:
         if failures:
             raise CelError(failures[0] if len(failures) == 1 else f"[{', '.join(failures)}]")
         return True
-
-
-def evaluate(expression: str, declared: Mapping[str, Type], variables: Object, budget: Budget) -> bool:
-    """The value of a boolean expression; raises ``CelError`` with what Kubernetes says of its failure."""
-    try:
-        program = compile_expression(expression, declared, want=BOOL)
-    except CelCompileError as failure:
-        raise CelError(f"compilation error: {failure}") from failure
-    try:
-        held: bool = program.evaluate(variables, budget)
-    except CelBudgetError:
-        raise
-    except CelError as failure:
-        raise CelError(f"expression '{expression}' resulted in error: {failure}") from failure
-    return held
 
 
 def bindings(attributes: Attributes, matched: Resource, cache: WatchCache, access: Access | None) -> Object:

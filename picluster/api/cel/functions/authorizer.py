@@ -28,7 +28,8 @@ def _resource(group: GroupCheck, resource: str) -> ResourceCheck:
 
 def _with(field: str) -> Any:
     def changed(check: ResourceCheck, value: str) -> ResourceCheck:
-        return replace(check, **{field: value})
+        fields: dict[str, Any] = {field: value}
+        return replace(check, **fields)
 
     return changed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from picluster.api import names
@@ -58,8 +58,8 @@ def _uri(text: str) -> list[str]:
     return []
 
 
-def _messages(check: Callable[[str], object]) -> Check:
-    return lambda text: list(check(text))  # type: ignore[call-overload,no-any-return]
+def _messages(check: Callable[[str], Iterable[str]]) -> Check:
+    return lambda text: list(check(text))
 
 
 _LABEL, _SUBDOMAIN, _LABEL_1035 = map(_messages, (names.dns1123_label, names.dns1123_subdomain, names.dns1035_label))

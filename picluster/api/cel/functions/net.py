@@ -112,7 +112,7 @@ def _cidr_cost(parsed: bool, more: int) -> Callable[[Sequence[Any], Any], int]:
     """What comparing with a network costs: its bytes twice, and the text that is read."""
 
     def cost(args: Sequence[Any], result: Any) -> int:
-        size = args[0].address.max_prefixlen // 8
+        size: int = args[0].address.max_prefixlen // 8
         text = -(-len(args[1]) // 10) if parsed else 0
         return -(-2 * size // 10) + text + (-(-size // 10) + 1 if more else 0)
 

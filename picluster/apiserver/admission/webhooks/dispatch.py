@@ -9,9 +9,9 @@ from picluster.api import errors, meta
 from picluster.api.cel import CelError
 from picluster.api.cel.access import Access
 from picluster.api.resources import Resource
-from picluster.api.types import Object
 from picluster.apiserver.admission.chain import Attributes
 from picluster.apiserver.admission.matching import admission_request, bindings
+from picluster.apiserver.admission.versions import Versions
 from picluster.apiserver.admission.webhooks import review
 from picluster.apiserver.admission.webhooks.hooks import Hook
 from picluster.apiserver.admission.webhooks.review import InvalidResponse, Response
@@ -33,7 +33,7 @@ class FailedCalling(Exception):
         super().__init__(f'failed calling webhook "{webhook}": {why}')
 
 
-class Dispatcher:
+class Dispatcher(Versions):
     """What both plugins need of the server.
 
     ``serving`` are the rows that are served, ``kind`` finds what is known of one, and ``access`` is what conditions ask
@@ -48,11 +48,11 @@ class Dispatcher:
         kind: Callable[[Resource], Kind],
         access: Callable[[User], Access | None],
     ) -> None:
+        super().__init__(kind)
         self._cache = cache
         self._client = client
         self._serving = serving
         self._access = access
-        self.kind = kind
 
     def matched(self, hook: Hook, attributes: Attributes) -> Resource | None:
         """The row that the webhook asked to see the object as, ``None`` if it is not asked; raises ``ApiError``."""
@@ -96,23 +96,6 @@ class Dispatcher:
         if not response.allowed:
             raise review.rejection(hook.name, response.status)
         return response
-
-    def shown(self, obj: Object | None, attributes: Attributes, matched: Resource) -> Object | None:
-        """``obj`` in the version of ``matched``; bodies of subresources have a version of their own."""
-        if obj is None or matched is attributes.resource or not is_whole(obj, attributes):
-            return obj
-        return self.kind(matched).from_stored(self.kind(attributes.resource).to_stored(obj))
-
-    def taken_back(self, obj: Object, attributes: Attributes, matched: Resource) -> Object:
-        """What ``shown`` gave, in the request's version again."""
-        if matched is attributes.resource or not is_whole(obj, attributes):
-            return obj
-        return self.kind(attributes.resource).from_stored(self.kind(matched).to_stored(obj))
-
-
-def is_whole(obj: Object, attributes: Attributes) -> bool:
-    """Whether ``obj`` is an object of the request's resource, and not the body of a subresource."""
-    return bool(obj.get("kind") == attributes.resource.kind)
 
 
 def failed(hook: Hook, failure: FailedCalling) -> None:

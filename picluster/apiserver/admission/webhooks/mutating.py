@@ -6,33 +6,20 @@ A webhook with ``reinvocationPolicy: IfNeeded`` is asked once more when the obje
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import orjson
 
 from picluster.api import errors
 from picluster.api.patch import json
 from picluster.api.resources import MUTATING_WEBHOOK_CONFIGURATIONS, Resource
 from picluster.api.types import Object
+from picluster.apiserver.admission.asked import Asked, fingerprint
 from picluster.apiserver.admission.chain import Attributes, Reinvocation, reinvocation
 from picluster.apiserver.admission.matching import exempt
-from picluster.apiserver.admission.webhooks.dispatch import Dispatcher, FailedCalling, failed, internal, is_whole
+from picluster.apiserver.admission.versions import is_whole
+from picluster.apiserver.admission.webhooks.dispatch import Dispatcher, FailedCalling, failed, internal
 from picluster.apiserver.admission.webhooks.hooks import Hook, Hooks
 from picluster.apiserver.admission.webhooks.review import Response
 from picluster.apiserver.cache.watchcache import WatchCache
-
-
-@dataclass(slots=True)
-class _Asked:
-    """Who was asked and may be asked again (``asked``), who must be (``due``), and what the last one left."""
-
-    asked: set[str] = field(default_factory=set)
-    due: set[str] = field(default_factory=set)
-    output: bytes = b""
-
-    def changed(self) -> None:
-        self.due |= self.asked
-        self.asked = set()
 
 
 class MutatingWebhooks:
@@ -50,15 +37,15 @@ class MutatingWebhooks:
         if not hooks:
             return
         again = reinvocation(attributes)
-        asked: _Asked = again.contexts.setdefault(self.name, _Asked())
-        if again.running and asked.output != _bytes(attributes.obj):
+        asked: Asked = again.contexts.setdefault(self.name, Asked())
+        if again.running and asked.output != fingerprint(attributes.obj):
             asked.changed()
         for hook in hooks:
             if not again.running or hook.uid in asked.due:
                 await self._ask(hook, attributes, again, asked)
-        asked.output = _bytes(attributes.obj)
+        asked.output = fingerprint(attributes.obj)
 
-    async def _ask(self, hook: Hook, attributes: Attributes, again: Reinvocation, asked: _Asked) -> None:
+    async def _ask(self, hook: Hook, attributes: Attributes, again: Reinvocation, asked: Asked) -> None:
         matched = self._dispatcher.matched(hook, attributes)
         if matched is None:
             return
@@ -94,7 +81,3 @@ class MutatingWebhooks:
         attributes.obj.clear()
         attributes.obj.update(result)
         return changed
-
-
-def _bytes(obj: Object | None) -> bytes:
-    return b"" if obj is None else orjson.dumps(obj, option=orjson.OPT_SORT_KEYS)
