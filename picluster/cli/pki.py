@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from picluster.pki import bundle as bundles
+from picluster.pki import etcd as etcd_certificates
 from picluster.pki import profiles
 from picluster.pki.authority import certificate_pem, days_left, san_values
 from picluster.pki.files import PkiError, locked_directory, read_file
@@ -89,6 +90,20 @@ def init(
     spec = bundles.BundleSpec(sans, service_cidr, server or default_server)
     made = bundles.ensure(directory, kubeconfig_dir or directory.absolute().parent, spec, SYSTEM_CLOCK)
     _print_written(made, output)
+
+
+@pki.command()
+@click.option("--dir", "directory", type=click.Path(path_type=Path, file_okay=False), required=True, help="Where to.")
+@click.option("--san", "sans", multiple=True, help="An address or name of a host that runs etcd; repeat for more.")
+@output_option
+def etcd(directory: Path, sans: tuple[str, ...], output: str) -> None:
+    """Make an authority and one certificate for an etcd of your own: it serves with it, API servers show it.
+
+    \b
+    Example:
+      picluster pki etcd --dir /etc/picluster/pki-etcd --san 10.77.0.10
+    """
+    _print_written(etcd_certificates.ensure(directory, sans, SYSTEM_CLOCK), output)
 
 
 @pki.command()

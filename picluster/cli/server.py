@@ -22,7 +22,7 @@ from picluster.util import logging as logs
 
 HOLLOW_NODES_MAX = 5000
 EXIT_BAD_INPUT = 2
-STANDALONE_FLAGS = ("port", "bind", "advertise", "profile")
+STANDALONE_FLAGS = ("port", "bind", "advertise", "profile", "store")
 
 
 @click.command()
@@ -34,6 +34,11 @@ STANDALONE_FLAGS = ("port", "bind", "advertise", "profile")
 @click.option("--advertise", help="Address that others reach this server by.  [default: this machine's]")
 @click.option("--profile", type=click.Choice(list(PROFILES)), default="rack", show_default=True, help="Timings.")
 @click.option("--hollow-nodes", type=click.IntRange(0, HOLLOW_NODES_MAX), default=0, help="Simulated nodes to run.")
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --data-dir: a YAML file that says which store, as under store in server.yaml.",
+)
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning"]),
@@ -89,6 +94,8 @@ def from_nothing(
     from picluster.server import standalone  # brings cryptography, which the roles of a board do without
 
     flags = {"bind": "127.0.0.1", **{name: given[name] for name in STANDALONE_FLAGS if name in given}}
+    if "store" in flags:
+        flags["store"] = configs.read_mapping(flags["store"])
     config = standalone.configure(directory.absolute(), flags)
     if "apiserver" not in roles:
         return config

@@ -80,6 +80,11 @@ class ServerConfig:
 
 def load(path: Path) -> ServerConfig:
     """Read and check a file; raises ``ServerError``."""
+    return parse(read_mapping(path), str(path))
+
+
+def read_mapping(path: Path) -> dict[Any, Any]:
+    """The mapping that a YAML file holds; raises ``ServerError``."""
     try:
         text = path.read_text()
     except OSError as error:
@@ -94,7 +99,7 @@ def load(path: Path) -> ServerConfig:
         content = {}
     if not isinstance(content, dict):
         raise ServerError(f"configuration {path} must be a mapping of keys such as 'port: 6443'")
-    return parse(content, str(path))
+    return content
 
 
 def parse(content: Mapping[Any, Any], source: str) -> ServerConfig:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from control_plane import Cluster, Pki, World
+from etcd import Etcd, installed
 
 from picluster.client import Client, ClientConfig
 from picluster.pki import bundle
@@ -98,6 +99,24 @@ def server_process(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
     yield make
     for server in made:
         server.kill()
+
+
+@pytest.fixture
+def etcd_server(tmp_path: Path) -> Iterator[Callable[[], Etcd]]:
+    """A running etcd of the test's own, which it may kill."""
+    made: list[Etcd] = []
+
+    def make() -> Etcd:
+        if not installed():
+            pytest.skip("etcd is not installed: make test-packages as root")
+        made.append(Etcd(tmp_path / "etcd"))
+        made[-1].directory.mkdir()
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for etcd in made:
+        etcd.kill()
 
 
 @pytest.fixture(scope="module")

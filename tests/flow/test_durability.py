@@ -1,6 +1,6 @@
-"""The API server is killed again and again under write load, over HTTPS; nothing that it acknowledged may be missing.
+"""The API server, or its etcd, is killed again and again under write load, over HTTPS; nothing acknowledged is missing.
 
-``PICLUSTER_KILLS=100`` is the bar; the default is what a test run has time for. The seed of the moments is in every
+``PICLUSTER_KILLS=1000`` is the bar; the default is what a test run has time for. The seed of the moments is in every
 failure.
 """
 
@@ -8,24 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import pytest
+from etcd import Etcd
 
 from picluster.api.errors import ApiError
 from picluster.api.resources import CONFIGMAPS
 from picluster.client import Client, ClientConfig, TransportError
 
-KILLS = int(os.environ.get("PICLUSTER_KILLS", "12"))
+KILLS = int(os.environ.get("PICLUSTER_KILLS", "8"))
 WRITERS = 8
 KEYS_PER_WRITER = 4
 WAIT_S = 20.0
 POLL_S = 0.02
 NAMESPACE = "default"
+
+
+class Victim(Protocol):
+    """What is killed and started again."""
+
+    def kill(self) -> None: ...
+
+    def start(self) -> object: ...
 
 
 class Seen(NamedTuple):
@@ -133,7 +144,7 @@ def check(load: Load, live: dict[str, tuple[int, str]], start: dict[str, tuple[i
     assert folded == live
 
 
-async def kill_under_load(server: Any, kills: int, seed: int) -> None:
+async def kill_under_load(server: Any, victim: Victim, kills: int, seed: int) -> None:
     server.start()
     load = Load(random.Random(seed))
     async with Client(ClientConfig.from_kubeconfig(server.kubeconfig)) as client:
@@ -147,8 +158,8 @@ async def kill_under_load(server: Any, kills: int, seed: int) -> None:
         writers = [asyncio.create_task(write(client, load, mine)) for mine in names]
         for _ in range(kills):
             await asyncio.sleep(load.rng.uniform(0.02, 0.3))
-            server.kill()
-            await asyncio.to_thread(server.start)
+            victim.kill()
+            await asyncio.to_thread(victim.start)
         acknowledged = len(load.acknowledged)
         await eventually(lambda: len(load.acknowledged) >= acknowledged + 10, "writes after the last kill")
         load.stopping = True
@@ -161,9 +172,23 @@ async def kill_under_load(server: Any, kills: int, seed: int) -> None:
 
 
 @pytest.mark.timeout(60 + 6 * KILLS)
-async def test_kills_under_load_lose_nothing(server_process: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("killed", ["server on sqlite", "server on etcd", "etcd"])
+async def test_kills_under_load_lose_nothing(
+    server_process: Callable[..., Any], etcd_server: Callable[[], Etcd], tmp_path: Path, killed: str
+) -> None:
     seed = random.randrange(1_000_000)
+    words: list[str] = []
+    etcd = None
+    if "etcd" in killed:
+        etcd = etcd_server()
+        config = etcd.config()
+        said = {"backend": "etcd", "endpoints": list(config.endpoints), "prefix": config.prefix}
+        said |= {name: str(getattr(config, name)) for name in ("ca", "cert", "key")}
+        (tmp_path / "store.yaml").write_text(json.dumps(said))
+        words = ["--store", str(tmp_path / "store.yaml")]
+    server = server_process("--role", "apiserver", *words)
+    victim = etcd if killed == "etcd" and etcd is not None else server
     try:
-        await kill_under_load(server_process("--role", "apiserver"), KILLS, seed)
+        await kill_under_load(server, victim, KILLS, seed)
     except AssertionError as error:
         raise AssertionError(f"seed {seed}: {error}") from error
