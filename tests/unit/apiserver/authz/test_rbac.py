@@ -182,8 +182,8 @@ def test_the_default_roles_let_everybody_do_their_work(world: World) -> None:
         (somebody, "create", "selfsubjectaccessreviews", "authorization.k8s.io"),
     ]  # fmt: skip
     refused = [
-        (scheduler, "update", "pods", ""), (scheduler, "get", "secrets", ""), (manager, "create", "deployments", "apps"),
-        (manager, "create", "nodes", ""), (somebody, "get", "pods", ""),
+        (scheduler, "update", "pods", ""), (scheduler, "get", "secrets", ""),
+        (manager, "create", "deployments", "apps"), (manager, "create", "nodes", ""), (somebody, "get", "pods", ""),
     ]  # fmt: skip
     for who, verb, resource, group in allowed:
         assert world.ask(who, verb, resource, "default", group=group).allowed, (who.name, verb, resource)
