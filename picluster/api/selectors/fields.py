@@ -130,13 +130,18 @@ def _readers(resource: Resource) -> tuple[tuple[str, Read], ...]:
     return tuple((path, _reader(resource, path)) for path in resource.fields)
 
 
-_WHEN_ABSENT = {"spec.unschedulable": "false", "spec.hostNetwork": "false", "status.replicas": "0"}
+_WHEN_ABSENT = {
+    "spec.unschedulable": "false", "spec.hostNetwork": "false", "status.replicas": "0", "status.succeeded": "0",
+}  # fmt: skip
+_SOURCES = {"status.successful": "status.succeeded"}
+"""Fields of jobs' selectors that are called otherwise in the objects."""
 
 
 @lru_cache(maxsize=1024)
 def _reader(resource: Resource, path: str) -> Read:
     if resource.kind == "Event" and path == "source":
         return _event_source
+    path = _SOURCES.get(path, path)
     steps, absent = tuple(path.split(".")), _WHEN_ABSENT.get(path, "")
 
     def read(obj: Object) -> str:

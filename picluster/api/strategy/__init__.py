@@ -2,7 +2,8 @@
 
 One function per verb; what is special about a kind is in the file of its name here, with any of ``create(obj, now)``,
 ``update(new, old)``, ``changed(new, old)`` (whether ``metadata.generation`` rises; kinds without it have none) and
-``update_status(new, old)``, or ``update_<subresource>`` for another one. Sources: ``registry/rest`` of
+``update_status(new, old)``, ``update_<subresource>`` for another one, and
+``begin_deletion(obj, now)``. Sources: ``registry/rest`` of
 ``k8s.io/apiserver`` (``BeforeCreate``, ``BeforeUpdate``) and the strategies in ``pkg/registry`` of Kubernetes 1.36.
 Times come in as text (``meta.now_rfc3339``). Objects that come from a cache (``old``) are never changed; a result may
 share parts with them.
@@ -12,8 +13,8 @@ from __future__ import annotations
 
 from picluster.api import errors, meta
 from picluster.api.kindfiles import function
-from picluster.api.resources import NAMESPACES, PODS, Resource
-from picluster.api.selectors import from_object
+from picluster.api.resources import NAMESPACES, PODS, REPLICATION_CONTROLLERS, Resource
+from picluster.api.selectors import from_map, from_object
 from picluster.api.types import Object
 
 
@@ -64,6 +65,12 @@ def prepare_update(resource: Resource, new: Object, old: Object, subresource: st
     return new
 
 
+def begin_deletion(resource: Resource, obj: Object, now: str) -> None:
+    """What the first deletion of an object changes in it, in place, before its finalizers are looked at."""
+    if (special := function(__name__, resource, "begin_deletion")) is not None:
+        special(obj, now)
+
+
 def delete_grace_period_s(resource: Resource, obj: Object, requested_s: int | None) -> int:
     """How long a deletion waits for somebody to stop what ``obj`` runs; 0 deletes at once. Only pods take time."""
     if resource is not PODS:
@@ -111,15 +118,16 @@ def bind(pod: Object, binding: Object, now: str) -> Object:
 
 
 def get_scale(obj: Object) -> Object:
-    """The ``autoscaling/v1`` Scale of a Deployment or ReplicaSet."""
+    """The ``autoscaling/v1`` Scale of whatever has replicas; a ReplicationController's selector is a plain map."""
     metadata, spec, status = obj["metadata"], obj["spec"], obj.get("status") or {}
+    select = from_map if obj.get("kind") == REPLICATION_CONTROLLERS.kind else from_object
     copied = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {field: metadata[field] for field in copied if field in metadata},
         "spec": {"replicas": spec.get("replicas", 1)},
-        "status": {"replicas": status.get("replicas", 0), "selector": str(from_object(spec.get("selector")))},
+        "status": {"replicas": status.get("replicas", 0), "selector": str(select(spec.get("selector")))},
     }
 
 

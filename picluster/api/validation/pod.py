@@ -7,7 +7,7 @@ import orjson
 from picluster.api import names
 from picluster.api.errors import FieldError, duplicate, forbidden_field, invalid_value, required
 from picluster.api.types import Object
-from picluster.api.validation import containers, metadata, podspec, tolerations
+from picluster.api.validation import containers, metadata, podchanges, podspec, tolerations
 from picluster.api.validation.common import INT32_MAX, in_range, ip, named
 
 Failures = list[FieldError]
@@ -25,6 +25,9 @@ _RIGHT: dict[bytes, None] = {}
 _RIGHT_MAX = 128
 _RIGHT_BYTES_MAX = 8 * 1024
 _SYSTEM_CONDITIONS = frozenset({"PodScheduled", "Ready", "Initialized"})
+
+validate_ephemeralcontainers = podchanges.validate_ephemeralcontainers
+validate_resize = podchanges.validate_resize
 
 
 def validate(pod: Object) -> Failures:

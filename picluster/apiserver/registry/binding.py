@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from picluster.api import errors, meta, strategy
-from picluster.api.resources import BINDING, Resource
+from picluster.api.resources import BINDING, PODS, Resource
 from picluster.apiserver.admission.chain import CREATE
 from picluster.apiserver.answers import Answer, success
 from picluster.apiserver.registry.registry import Registry, Write
@@ -28,6 +29,14 @@ async def bind(registry: Registry, write: Write, binding: Any) -> Answer:
             continue
         return success(code=201)
     raise errors.conflict("", "pods/binding", write.name)
+
+
+def of_pod(write: Write, binding: Any) -> Write:
+    """What a POST to ``bindings`` asks for: that the pod of the Binding's name be bound; raises ``ApiError`` 400."""
+    name = (binding.get("metadata") or {}).get("name") if isinstance(binding, dict) else None
+    if not name:
+        raise errors.bad_request("name is required")
+    return replace(write, resource=PODS, name=name, subresource="binding")
 
 
 def check_subject(write: Write, body: Any, subject: Resource) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from picluster.api import schema
+from picluster.api import errors, schema
 from picluster.api.resources import Resource
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import CONNECT, CREATE, DELETE, UPDATE, Attributes, Chain
@@ -15,6 +15,7 @@ from picluster.apiserver.registry.kinds import BuiltIn, Kind
 from picluster.apiserver.registry.services import ServiceAllocator
 from picluster.apiserver.registry.shapes import Shapes
 from picluster.apiserver.registry.store import Store
+from picluster.apiserver.registry.virtual import Find
 from picluster.util.clock import Clock
 
 SERVER = "kube-apiserver"
@@ -33,8 +34,8 @@ OPTIONS: dict[str, Object] = {
 class Registry:
     """``kinds`` are those that are not built in, or have been asked for already, by their row.
 
-    ``reviews`` answer what is asked and never stored; ``guards`` may refuse a write before admission sees it. Without
-    ``token_keys`` no service account tokens are made.
+    ``reviews`` answer what is asked and never stored, ``virtual`` find what is looked at and not stored; ``guards`` may
+    refuse a write before admission sees it. Without ``token_keys`` no service account tokens are made.
     """
 
     store: Store
@@ -43,6 +44,7 @@ class Registry:
     clock: Clock
     kinds: dict[Resource, Kind] = field(default_factory=dict)
     reviews: dict[Resource, Review] = field(default_factory=dict)
+    virtual: dict[Resource, Find] = field(default_factory=dict)
     guards: dict[Resource, Guard] = field(default_factory=dict)
     token_keys: TokenKeys | None = None
     shapes: Shapes = field(default_factory=Shapes)
@@ -50,8 +52,18 @@ class Registry:
     def kind(self, resource: Resource) -> Kind:
         found = self.kinds.get(resource)
         if found is None:
+            if not resource.schema:
+                return self._newest(resource)
             found = self.kinds[resource] = BuiltIn(resource)
         return found
+
+    def _newest(self, resource: Resource) -> Kind:
+        """The kind of a custom resource whose definition has changed since the request came; 404 if it has gone."""
+        wanted = (resource.group, resource.version, resource.plural)
+        for row, kind in self.kinds.items():
+            if (row.group, row.version, row.plural) == wanted:
+                return kind
+        raise errors.path_not_found()
 
 
 @dataclass(slots=True)
