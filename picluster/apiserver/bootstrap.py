@@ -1,4 +1,4 @@
-"""What every cluster has from its first second: the system namespaces, the default roles, the API server's Service.
+"""What every cluster has from its first second: namespaces, default roles, the API server's Service and its range.
 
 Made through the registry like everything else, so that it has defaults, addresses and uids; run at every start, it
 changes only what differs.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from picluster.api import errors
-from picluster.api.resources import ENDPOINT_SLICES, ENDPOINTS, NAMESPACES, SERVICES, Resource
+from picluster.api import errors, meta
+from picluster.api.resources import ENDPOINT_SLICES, ENDPOINTS, NAMESPACES, SERVICE_CIDRS, SERVICES, Resource
 from picluster.api.types import Object
 from picluster.apiserver.authn import AUTHENTICATED, User
 from picluster.apiserver.authz import MASTERS
@@ -39,6 +39,8 @@ async def bootstrap(registry: Registry, advertised: Advertised) -> None:
     for name in SYSTEM_NAMESPACES:
         await _ensure(registry, NAMESPACES, {"metadata": {"name": name}}, ())
     await reconcile(registry, SELF)
+    await _ensure(registry, SERVICE_CIDRS, _service_cidr(registry), ())
+    await _service_cidr_is_ready(registry)
     await _ensure(registry, SERVICES, _service(advertised), ())
     if ipaddress.ip_address(advertised.address).is_loopback:
         return  # nothing but this machine reaches it, and no endpoint may be a loopback address
@@ -59,6 +61,23 @@ async def _ensure(registry: Registry, resource: Resource, wanted: Object, fields
         return
     if fields:
         await change_object(registry, write, lambda old: {**old, **{field: wanted[field] for field in fields}})
+
+
+def _service_cidr(registry: Registry) -> Object:
+    return {"metadata": {"name": SERVICE_NAME}, "spec": {"cidrs": [str(registry.services.network)]}}
+
+
+async def _service_cidr_is_ready(registry: Registry) -> None:
+    """The default range is there before any controller is, and stays what the server was started with."""
+    ready = {"type": "Ready", "status": "True", "reason": "", "message": "Kubernetes default Service CIDR is ready"}
+
+    def change(old: Object) -> Object:
+        conditions = list((old.get("status") or {}).get("conditions") or ())
+        meta.set_condition(conditions, ready, meta.now_rfc3339(registry.clock.now()))
+        return {**old, "metadata": dict(old["metadata"]), "status": {"conditions": conditions}}
+
+    write = Write(SELF, SERVICE_CIDRS, "", SERVICE_NAME, "status")
+    await change_object(registry, write, change)
 
 
 def _metadata(**more: object) -> Object:

@@ -39,6 +39,7 @@ from picluster.apiserver.health import health_handler, metrics_handler
 from picluster.apiserver.http import Features, Handler
 from picluster.apiserver.metrics import Metrics
 from picluster.apiserver.proxy import AgentProxy
+from picluster.apiserver.registry import ipaddresses
 from picluster.apiserver.registry.registry import Registry
 from picluster.apiserver.registry.services import ServiceAllocator
 from picluster.apiserver.registry.store import Store
@@ -145,8 +146,10 @@ class ApiServer:
         try:
             self.cache.load(await self._backend.start(self.cache.apply))
             self._authorization.load()
+            ipaddresses.follow(self.registry)
             self._services.load(self.cache.collection(SERVICES).entries.values())
             await self._listen()
+            await ipaddresses.repair(self.registry)
             await bootstrap(self.registry, Advertised(self._services.first, self.config.advertise, self.port))
         except BaseException:
             await self.stop()

@@ -10,10 +10,9 @@ from picluster.api.strategy import certificatesigningrequest
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import CREATE
 from picluster.apiserver.answers import Answer
-from picluster.apiserver.registry import ownership
+from picluster.apiserver.registry import ipaddresses, ownership
 from picluster.apiserver.registry.registry import Registry, Write, read_object
 from picluster.apiserver.registry.services import normalize
-from picluster.storage.backend import StorageError
 
 GENERATE_ATTEMPTS_MAX = 8
 
@@ -71,17 +70,8 @@ async def _store(registry: Registry, write: Write, obj: Object) -> bytes:
 
 
 async def _store_service(registry: Registry, write: Write, service: Object) -> bytes:
-    reservation = registry.services.reserve(service, None)
-    try:
-        wire = await registry.store.create(write.resource, service, dry_run=write.dry_run)
-    except (errors.ApiError, StorageError):
-        reservation.cancel()
-        raise
-    if write.dry_run:
-        reservation.cancel()
-    else:
-        reservation.keep()
-    return wire
+    async with ipaddresses.reserved(registry, service, None, dry_run=write.dry_run):
+        return await registry.store.create(write.resource, service, dry_run=write.dry_run)
 
 
 def _no_unique_name(error: errors.ApiError) -> errors.ApiError:

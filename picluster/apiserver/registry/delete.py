@@ -16,6 +16,7 @@ from picluster.apiserver.admission.chain import DELETE
 from picluster.apiserver.answers import Answer, success
 from picluster.apiserver.cache.index import Entry
 from picluster.apiserver.cache.selection import select
+from picluster.apiserver.registry import ipaddresses
 from picluster.apiserver.registry.options import DeleteOptions, deletion_finalizers
 from picluster.apiserver.registry.registry import Registry, Write
 from picluster.apiserver.registry.store import WRITE_ATTEMPTS_MAX, decoded
@@ -82,7 +83,7 @@ async def _delete_once(registry: Registry, write: Write, options: DeleteOptions,
         return Answer(202 if options.propagation == "Foreground" else 200, wire)
     await registry.store.delete(write.resource, entry, dry_run=dry_run)
     if write.resource is SERVICES and not dry_run:
-        registry.services.release(registry.services.holding(obj))
+        await ipaddresses.release(registry, obj)
     if write.resource in SHOWN_WHEN_DELETED:
         return Answer(200, entry.wire)
     return success(_details(write.resource, obj))

@@ -2,14 +2,15 @@
 
 What a Service will hold is taken before it is written, in one step of the event loop, and given back if the write
 fails. The books are rebuilt from the live Services at every start. Allocation is by Kubernetes' rules: the first part
-of the range is left for addresses that people choose, the rest is drawn at random.
+of the range is left for addresses that people choose, the rest is drawn at random. Further ranges are those of ready
+ServiceCIDRs (KEP-1880); whose IPAddress object exists already is nobody's any more: ``ipaddresses`` tells of both.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -23,6 +24,8 @@ NODE_PORTS = range(30000, 32768)
 NODE_PORT_TYPES = ("NodePort", "LoadBalancer")
 DRAWS_MAX = 64
 HEADLESS = "None"
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(slots=True)
@@ -50,10 +53,11 @@ class Reservation:
 
 class ServiceAllocator:
     def __init__(self, cidr: str, rng: random.Random) -> None:
-        self._network = ipaddress.ip_network(cidr)
-        self._family = f"IPv{self._network.version}"
-        self._base: int = int(self._network.network_address)
-        self._size: int = self._network.num_addresses
+        self.network: Network = ipaddress.ip_network(cidr)
+        self.named: set[int] = set()
+        self._further: dict[str, tuple[Network, ...]] = {}
+        self._ranges: tuple[Network, ...] = (self.network,)
+        self._family = f"IPv{self.network.version}"
         self._rng = rng
         self._addresses: set[int] = set()
         self._ports: set[tuple[int, str]] = set()
@@ -61,7 +65,14 @@ class ServiceAllocator:
     @property
     def first(self) -> str:
         """The address of the ``kubernetes`` Service."""
-        return str(self._network.network_address + 1)
+        return str(self.network.network_address + 1)
+
+    def set_ranges(self, name: str, cidrs: Sequence[str]) -> None:
+        """What ServiceCIDR ``name`` adds to the range that the server was started with; nothing, if it is not ready."""
+        networks = tuple(map(ipaddress.ip_network, cidrs))
+        self._further[name] = tuple(found for found in networks if found.version == self.network.version)
+        further = [found for name in sorted(self._further) for found in self._further[name]]
+        self._ranges = tuple(dict.fromkeys((self.network, *further)))
 
     def load(self, services: Iterable[Entry]) -> None:
         """Take over what live Services hold."""
@@ -71,12 +82,12 @@ class ServiceAllocator:
             self._ports |= held.ports
 
     def holding(self, service: Object) -> Holding:
-        """What a stored Service holds; nothing for what is outside the range."""
+        """What a stored Service holds; nothing for what is outside the ranges."""
         held, spec = Holding(), service.get("spec") or {}
         if spec.get("type") == "ExternalName":
             return held
         for address in spec.get("clusterIPs") or ():
-            if address != HEADLESS and ipaddress.ip_address(address) in self._network:
+            if address != HEADLESS and self._range_of(ipaddress.ip_address(address)) is not None:
                 held.addresses.add(int(ipaddress.ip_address(address)))
         held.ports.update(_node_ports(spec))
         return held
@@ -120,32 +131,46 @@ class ServiceAllocator:
 
     def _chosen(self, service: Object, wanted: str, before: Holding) -> int:
         address = ipaddress.ip_address(wanted)
-        why = ""
-        if address not in self._network or not 0 < int(address) - self._base < self._size - 1:
-            why = f"the provided IP ({wanted}) is not in the valid range. The range of valid IPs is {self._network}"
-        elif int(address) in self._addresses and int(address) not in before.addresses:
+        why, network = "", self._range_of(address)
+        if network is None or address in (network.network_address, network.broadcast_address):
+            ranges = ", ".join(map(str, self._ranges))
+            why = f"the provided IP ({wanted}) is not in the valid range. The range of valid IPs is {ranges}"
+        elif self._taken(int(address)) and int(address) not in before.addresses:
             why = "provided IP is already allocated"
         if why:
             detail = f"failed to allocate IP {wanted}: {why}"
             raise _invalid(service, errors.invalid_value("spec.clusterIPs", [wanted], detail))
         return int(address)
 
+    def _range_of(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Network | None:
+        return next((network for network in self._ranges if address in network), None)
+
+    def _taken(self, number: int) -> bool:
+        return number in self._addresses or number in self.named
+
     def _draw(self, service: Object) -> int:
-        """A free address: at random above the part that is left for people, then whatever is free."""
-        static = min(max(16, self._size // 16), 256)
-        if static < self._size - 1:
-            for _ in range(DRAWS_MAX):
-                number = self._base + self._rng.randrange(static, self._size - 1)
-                if number not in self._addresses:
-                    return number
-        for offset in chain(range(static, self._size - 1), range(1, min(static, self._size - 1))):
-            if self._base + offset not in self._addresses:
-                return self._base + offset
+        """A free address of the first range that has one."""
+        for network in self._ranges:
+            number = self._draw_from(network)
+            if number is not None:
+                return number
         name = service["metadata"].get("name", "")
         raise errors.ApiError(
             500, "InternalError",
             f'Internal error occurred: failed to allocate a serviceIP for "{name}": range is full',
         )  # fmt: skip
+
+    def _draw_from(self, network: Network) -> int | None:
+        """A free address: at random above the part that is left for people, then whatever is free."""
+        base, size = int(network.network_address), network.num_addresses
+        static = min(max(16, size // 16), 256)
+        if static < size - 1:
+            for _ in range(DRAWS_MAX):
+                number = base + self._rng.randrange(static, size - 1)
+                if not self._taken(number):
+                    return number
+        offsets = chain(range(static, size - 1), range(1, min(static, size - 1)))
+        return next((base + offset for offset in offsets if not self._taken(base + offset)), None)
 
     def _reserve_ports(self, service: Object, before: Holding, taken: Holding) -> None:
         spec = service["spec"]

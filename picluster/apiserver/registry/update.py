@@ -28,12 +28,12 @@ from picluster.api.types import Object
 from picluster.apiserver.admission.chain import UPDATE, Attributes
 from picluster.apiserver.answers import Answer
 from picluster.apiserver.cache.index import Entry
-from picluster.apiserver.registry import ownership
+from picluster.apiserver.registry import ipaddresses, ownership
 from picluster.apiserver.registry.create import create_read
 from picluster.apiserver.registry.registry import Registry, Write, read_object
 from picluster.apiserver.registry.services import inherit
 from picluster.apiserver.registry.store import WRITE_ATTEMPTS_MAX, decoded
-from picluster.storage.backend import RevisionMismatch, StorageError
+from picluster.storage.backend import RevisionMismatch
 
 CREATED_BY_UPDATE = frozenset({
     LEASES, ENDPOINTS, CORE_EVENTS, EVENTS, ROLES, ROLE_BINDINGS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS,
@@ -164,24 +164,15 @@ def _sorted(obj: Object) -> bytes:
 
 
 async def _replace_service(registry: Registry, write: Write, entry: Entry, old: Object, new: Object) -> bytes:
-    reservation = registry.services.reserve(new, old)
-    try:
-        wire = await registry.store.replace(write.resource, entry, new, dry_run=write.dry_run)
-    except (RevisionMismatch, StorageError):
-        reservation.cancel()
-        raise
-    if write.dry_run:
-        reservation.cancel()
-    else:
-        reservation.keep()
-    return wire
+    async with ipaddresses.reserved(registry, new, old, dry_run=write.dry_run):
+        return await registry.store.replace(write.resource, entry, new, dry_run=write.dry_run)
 
 
 async def _delete_released(registry: Registry, write: Write, entry: Entry, new: Object) -> bytes:
     wire = await registry.store.replace(write.resource, entry, new, dry_run=True)
     await registry.store.delete(write.resource, entry, dry_run=write.dry_run)
     if write.resource is SERVICES and not write.dry_run:
-        registry.services.release(registry.services.holding(new))
+        await ipaddresses.release(registry, new)
     return wire
 
 

@@ -275,7 +275,7 @@ def test_a_second_family_may_join_a_service_cidr() -> None:
         assert (validation.update(SERVICE_CIDRS, new, old) == []) is good, cidrs
 
 
-RULES = [{"subjects": [{"kind": "User", "user": {"name": "ann"}}],
+RULES: list[Object] = [{"subjects": [{"kind": "User", "user": {"name": "ann"}}],
           "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"]}],
           }]  # fmt: skip
 
@@ -375,8 +375,8 @@ def test_mandatory_flow_control_is_fixed() -> None:
     assert failures(FLOW_SCHEMAS, "catch-all", **schema(matchingPrecedence=10000))[-1].endswith(
         "spec of 'catch-all' must equal the fixed value"
     )
-    shares = {"nominalConcurrencyShares": 5}
-    assert failures(PRIORITY_LEVEL_CONFIGURATIONS, "catch-all", **limited(**shares)) == []
+    fixed = limited(nominalConcurrencyShares=5)
+    assert failures(PRIORITY_LEVEL_CONFIGURATIONS, "catch-all", **fixed) == []
     assert len(failures(PRIORITY_LEVEL_CONFIGURATIONS, "catch-all", **limited())) == 1
 
 
