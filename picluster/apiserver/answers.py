@@ -55,7 +55,7 @@ async def respond(
         headers["Vary"] = "Accept-Encoding"
     response = web.Response(body=body, status=code, headers=headers)
     for warning in warnings:
-        response.headers.add("Warning", _warning(warning))
+        response.headers.add("Warning", warning_header(warning))
     return response
 
 
@@ -67,7 +67,7 @@ def error_response(error: errors.ApiError) -> web.Response:
     return web.Response(body=orjson.dumps(error.status()), status=error.code, headers=headers)
 
 
-def _warning(text: str) -> str:
+def warning_header(text: str) -> str:
     """A ``Warning`` header (RFC 7234 section 5.5, code 299) as client-go parses it."""
     clean = "".join(character if character.isprintable() else " " for character in text)[:WARNING_MAX_CHARACTERS]
     escaped = clean.replace("\\", "\\\\").replace('"', '\\"')

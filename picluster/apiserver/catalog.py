@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from picluster.api.resources import RESOURCES, Resource
+from picluster.api.types import Object
+
+_VERSION_RE = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
+_STAGES = {None: 3, "beta": 2, "alpha": 1}
+
+Definitions = Mapping[str, Object]
+"""OpenAPI definitions by name, in v3 form with references as v2 has them."""
 
 
 class Catalog:
@@ -12,29 +20,44 @@ class Catalog:
 
     def __init__(self, rows: Iterable[Resource] = RESOURCES) -> None:
         self._rows = tuple(rows)
-        self._added: dict[str, tuple[Resource, ...]] = {}
+        self._added: dict[str, tuple[tuple[Resource, ...], Definitions]] = {}
+        self._sorted: tuple[Resource, ...] = ()
         self._by_plural: dict[tuple[str, str, str], Resource] = {}
         self.generation = 0
         self._index()
 
     def __iter__(self) -> Iterator[Resource]:
         yield from self._rows
-        for added in self._added.values():
-            yield from added
+        yield from self._sorted
 
     def lookup(self, group: str, version: str, plural: str) -> Resource | None:
         return self._by_plural.get((group, version, plural))
 
-    def set(self, owner: str, rows: Sequence[Resource]) -> None:
+    def set(self, owner: str, rows: Sequence[Resource], definitions: Definitions | None = None) -> None:
         """Serve ``rows`` in place of those that ``owner`` (the name of a definition) had before; none removes it."""
-        if tuple(rows) == self._added.get(owner, ()):
+        added = (tuple(rows), definitions or {})
+        if added == self._added.get(owner, ((), {})):
             return
         if rows:
-            self._added[owner] = tuple(rows)
+            self._added[owner] = added
         else:
-            self._added.pop(owner, None)
+            del self._added[owner]
         self._index()
 
+    def definitions(self) -> Definitions:
+        """What the added rows are described by in OpenAPI."""
+        return {name: body for _, definitions in self._added.values() for name, body in definitions.items()}
+
     def _index(self) -> None:
-        self._by_plural = {(r.group, r.version, r.plural): r for r in self}
+        added = [row for rows, _ in self._added.values() for row in rows]
+        self._sorted = tuple(sorted(added, key=lambda row: (row.group, version_order(row.version), row.plural)))
+        self._by_plural = {(r.group, r.version, r.plural): r for r in (*self._sorted, *self._rows)}
         self.generation += 1
+
+
+def version_order(version: str) -> tuple[int, int, int, str]:
+    """A key that sorts versions as Kubernetes prefers them: ``v10``, ``v2``, ``v1beta1``, ``v1alpha1``, others."""
+    found = _VERSION_RE.fullmatch(version)
+    if found is None:
+        return (0, 0, 0, version)
+    return (-_STAGES[found[2]], -int(found[1]), -int(found[3] or 0), "")

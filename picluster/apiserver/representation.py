@@ -15,6 +15,7 @@ import orjson
 from picluster.api.resources import Resource
 from picluster.api.types import Object
 from picluster.apiserver import tables
+from picluster.apiserver.tables.columns import Printer
 from picluster.util.clock import Clock
 
 META_VERSION = "meta.k8s.io/v1"
@@ -42,7 +43,7 @@ class Plain:
     name = "plain"
 
     def __init__(self, resource: Resource) -> None:
-        self._head = f'{{"kind":"{resource.kind}List","apiVersion":"{resource.api_version}","metadata":'.encode()
+        self._head = f'{{"kind":"{resource.list_kind}","apiVersion":"{resource.api_version}","metadata":'.encode()
 
     def one(self, wire: bytes) -> bytes:
         return wire
@@ -54,9 +55,8 @@ class Plain:
 class Converted:
     """The objects in another version than the stored one."""
 
-    name = "converted"
-
     def __init__(self, resource: Resource, convert: Convert) -> None:
+        self.name = f"converted-{resource.version}"
         self._plain = Plain(resource)
         self._convert = convert
 
@@ -91,9 +91,11 @@ class MetadataOnly:
 class Table:
     """A ``meta.k8s.io/v1`` Table, as kubectl prints it; ``include`` is ``Metadata``, ``Object`` or ``None``."""
 
-    def __init__(self, resource: Resource, include: str, convert: Convert | None, clock: Clock) -> None:
-        self.name = f"table-{include}"
-        self._resource = resource
+    def __init__(
+        self, resource: Resource, printer: Printer, include: str, convert: Convert | None, clock: Clock
+    ) -> None:
+        self.name = f"table-{include}-{resource.version}"
+        self._printer = printer
         self._clock = clock
         self._include = include
         self._convert = convert
@@ -105,7 +107,7 @@ class Table:
         if self._convert is not None:
             wires = [self._convert(wire) for wire in wires]
         objects = map(orjson.loads, wires)
-        return orjson.dumps(tables.render(self._resource, objects, metadata, self._clock.now(), self._include))
+        return orjson.dumps(tables.printed(self._printer, objects, metadata, self._clock.now(), self._include))
 
 
 def joined(head: bytes, metadata: Object, items: Sequence[bytes]) -> bytes:

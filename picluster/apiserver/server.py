@@ -10,18 +10,22 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from picluster.api.resources import SERVICES, TOKEN_REVIEWS
+from picluster.api.resources import COMPONENT_STATUSES, SERVICES, TOKEN_REVIEWS
 from picluster.apiserver import connects, wellknown
+from picluster.apiserver.admission.access import RequestAccess
 from picluster.apiserver.admission.chain import Chain
 from picluster.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
 from picluster.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from picluster.apiserver.admission.noderestriction import NodeRestriction
+from picluster.apiserver.admission.policies.dispatch import PolicyDispatcher
+from picluster.apiserver.admission.policies.mutating import MutatingPolicies
+from picluster.apiserver.admission.policies.validating import ValidatingPolicies
 from picluster.apiserver.admission.priority import Priority
 from picluster.apiserver.admission.serviceaccount import ServiceAccount
 from picluster.apiserver.admission.webhooks.dispatch import Dispatcher
 from picluster.apiserver.admission.webhooks.mutating import MutatingWebhooks
 from picluster.apiserver.admission.webhooks.validating import ValidatingWebhooks
-from picluster.apiserver.authn import oidc
+from picluster.apiserver.authn import User, oidc
 from picluster.apiserver.authn.authenticator import Authenticator
 from picluster.apiserver.authn.bootstraptokens import BootstrapTokens
 from picluster.apiserver.authn.legacytokens import LegacyTokenUse
@@ -34,6 +38,7 @@ from picluster.apiserver.bootstrap import Advertised, bootstrap
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.connection import HttpServer
+from picluster.apiserver.crd.definitions import Definitions
 from picluster.apiserver.frontproxy import FrontProxy
 from picluster.apiserver.health import health_handler, metrics_handler
 from picluster.apiserver.http import Features, Handler
@@ -43,6 +48,7 @@ from picluster.apiserver.registry import ipaddresses
 from picluster.apiserver.registry.registry import Registry
 from picluster.apiserver.registry.services import ServiceAllocator
 from picluster.apiserver.registry.store import Store
+from picluster.apiserver.registry.virtual import component_statuses
 from picluster.apiserver.relay import Relay
 from picluster.apiserver.upkeep import Upkeep
 from picluster.apiserver.webhooks.client import WebhookClient
@@ -126,6 +132,7 @@ class ApiServer:
         store = Store(self._backend, self.cache, self._metrics, stale)
         self.registry = Registry(store, self._admission(), self._services, clock)
         self._authorization.install(self.registry)
+        self._definitions = Definitions(self.cache, self.catalog, self.registry, self._webhooks, clock)
         self._tasks = Tasks("apiserver")
         self._authenticator = self._authentication()
         self._ready = False
@@ -145,6 +152,7 @@ class ApiServer:
         """
         try:
             self.cache.load(await self._backend.start(self.cache.apply))
+            self._definitions.start(self._tasks)
             self._authorization.load()
             ipaddresses.follow(self.registry)
             self._services.load(self.cache.collection(SERVICES).entries.values())
@@ -168,6 +176,7 @@ class ApiServer:
         if self._listener is not None:
             self._listener.close()
         self.cache.end_watches()
+        self._definitions.stop()
         await self._tasks.close()
         if self._http is not None:
             self._http.pre_shutdown()
@@ -190,6 +199,7 @@ class ApiServer:
             more = {"bootstrap": lambda: self._ready} if name != "livez" else {}
             handler = health_handler(name, {**checks, **more})
             paths[f"/{name}"] = paths[f"/{name}/*"] = handler
+        self.registry.virtual[COMPONENT_STATUSES] = component_statuses({"etcd-0": checks["store"]})
         paths.update(wellknown.paths(self.catalog, lambda: f"{self.config.advertise}:{self.port}"))
         paths["/metrics"] = metrics_handler(self._metrics)
         self._connect_agents()
@@ -238,9 +248,15 @@ class ApiServer:
         self.registry.reviews[TOKEN_REVIEWS] = token_review(authenticator)
         return authenticator
 
+    def _access(self, user: User) -> RequestAccess:
+        return RequestAccess(self._authorization.chain, user)
+
     def _admission(self) -> Chain:
         dispatcher = Dispatcher(
-            self.cache, self._webhooks, self.catalog, lambda resource: self.registry.kind(resource), lambda user: None
+            self.cache, self._webhooks, self.catalog, lambda resource: self.registry.kind(resource), self._access
+        )
+        policies = PolicyDispatcher(
+            self.cache, self.catalog, lambda resource: self.registry.kind(resource), self._access
         )
         plugins = (
             NamespaceLifecycle(self.cache),
@@ -248,7 +264,9 @@ class ApiServer:
             NodeRestriction(self.cache),
             Priority(),
             DefaultTolerationSeconds(),
+            MutatingPolicies(self.cache, policies),
             MutatingWebhooks(self.cache, dispatcher),
+            ValidatingPolicies(self.cache, policies),
             ValidatingWebhooks(self.cache, dispatcher),
         )
         return Chain(plugins, self.config.disabled_admission)

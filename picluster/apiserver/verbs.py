@@ -6,26 +6,36 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from aiohttp import web
 
-from picluster.api import conversion, errors, patch
+from picluster.api import errors, patch
 from picluster.api.apply.managers import from_user_agent
-from picluster.api.resources import BINDING, DELETE_OPTIONS, EVICTION, SCALE, TOKEN_REQUEST, Resource
+from picluster.api.resources import (
+    BINDING,
+    COMPONENT_STATUSES,
+    DELETE_OPTIONS,
+    EVICTION,
+    SCALE,
+    TOKEN_REQUEST,
+    Resource,
+)
 from picluster.api.types import Object
 from picluster.apiserver import listing, negotiate, tables, yamlbody
-from picluster.apiserver.answers import Answer, respond
+from picluster.apiserver.answers import Answer, respond, warning_header
 from picluster.apiserver.authn import User
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.registry import apply as applying
-from picluster.apiserver.registry import binding, create, delete, eviction, review, scale, token, update
+from picluster.apiserver.registry import binding, create, delete, eviction, review, scale, token, update, virtual
 from picluster.apiserver.registry import patch as patching
 from picluster.apiserver.registry.options import DeleteOptions, delete_options, write_options
 from picluster.apiserver.registry.registry import Registry, Write
-from picluster.apiserver.representation import Convert, Converted, MetadataOnly, Plain, Representation, Table
+from picluster.apiserver.representation import Converted, MetadataOnly, Plain, Representation, Table
 from picluster.apiserver.requestinfo import RequestInfo
 from picluster.apiserver.watching import serve_watch
 
+WHOLE = frozenset({"approval", "ephemeralcontainers", "finalize", "resize", "status"})
+"""Subresources that show the whole object."""
+DEPRECATIONS = {COMPONENT_STATUSES: ("v1 ComponentStatus is deprecated in v1.19+",)}
 OPTIONS_KINDS = {"create": "CreateOptions", "patch": "PatchOptions"}
 Authorize = Callable[[RequestInfo], None]
 """Raises ``ApiError`` 403 if the client may not do that."""
@@ -66,59 +76,90 @@ class Call:
     def wanted(self, *, streaming: bool = False) -> negotiate.Wanted:
         return negotiate.accepted(self.request.headers.get("Accept", ""), streaming=streaming)
 
-    def conversion(self) -> Convert | None:
-        """From the stored version to the one that is asked for, when these differ."""
-        if not conversion.converts(self.resource):
-            return None
-        return lambda wire: orjson.dumps(conversion.from_stored(self.resource, orjson.loads(wire)))
-
     def representation(self, wanted: negotiate.Wanted) -> Representation:
         if wanted.transform == "PartialObjectMetadata":
             return MetadataOnly()
-        convert = self.conversion()
+        view = self.registry.kind(self.resource).view()
+        convert = view.convert
         if wanted.transform == "Table":
             include = self.info.query.get("includeObject") or "Metadata"
             if include not in tables.INCLUDE_OBJECT:
                 raise errors.bad_request(f'unrecognized includeObject value: "{include}"')
-            return Table(self.resource, include, convert, self.registry.clock)
+            return Table(self.resource, view.printer(), include, convert, self.registry.clock)
         return Converted(self.resource, convert) if convert is not None else Plain(self.resource)
+
+    async def fetched(self, wires: list[bytes]) -> list[bytes]:
+        """Stored objects in the version that is asked for, where a webhook has to make them so."""
+        fetch = self.registry.kind(self.resource).view().fetch
+        return wires if fetch is None else await fetch(wires)
 
 
 async def serve(call: Call) -> web.StreamResponse:
     """Serve a request that is authorized; raises ``ApiError``."""
     handler = HANDLERS.get((call.info.verb, call.info.target.subresource))
-    if handler is None and call.info.target.subresource in ("status", "finalize", "approval"):
+    if handler is None and call.info.target.subresource in WHOLE:
         handler = HANDLERS.get((call.info.verb, "*"))
+    if not call.resource.stored and call.info.verb in ("get", "list"):
+        handler = _look
     if handler is None or (not call.info.target.name and call.info.verb in ("update", "patch")):
         raise errors.method_not_supported(call.resource.group, call.resource.plural, call.info.verb)
-    return await handler(call)
+    response = await handler(call)
+    if not call.resource.schema and not response.prepared:
+        _warn_deprecated(call, response)
+    return response
+
+
+def _warn_deprecated(call: Call, response: web.StreamResponse) -> None:
+    if warning := call.registry.kind(call.resource).view().warning:
+        response.headers.add("Warning", warning_header(warning))
 
 
 async def _get(call: Call) -> web.StreamResponse:
     target, wanted = call.info.target, call.wanted()
     entry = call.registry.store.get(call.resource, target.namespace, target.name)
-    body = call.representation(wanted).one(entry.wire)
+    body = call.representation(wanted).one((await call.fetched([entry.wire]))[0])
     return await respond(call.request, 200, body, wanted.media_type)
 
 
 async def _list(call: Call) -> web.StreamResponse:
     wanted = call.wanted()
     page = await listing.list_page(call.cache, call.resource, call.info.target.namespace, call.info.query)
-    body = call.representation(wanted).many([entry.wire for entry in page.entries], page.metadata)
+    wires = await call.fetched([entry.wire for entry in page.entries])
+    body = call.representation(wanted).many(wires, page.metadata)
     return await respond(call.request, 200, body, wanted.media_type)
+
+
+async def _look(call: Call) -> web.StreamResponse:
+    """GET of what is not stored."""
+    wanted, name, find = call.wanted(), call.info.target.name, call.registry.virtual.get(call.resource)
+    if find is None:
+        raise errors.method_not_supported(call.resource.group, call.resource.plural, call.info.verb)
+    if name:
+        body = call.representation(wanted).one(virtual.get(find, call.resource, name))
+    else:
+        found = virtual.select(find, call.resource, call.info.query)
+        body = call.representation(wanted).many(found, {"resourceVersion": ""})
+    return await respond(call.request, 200, body, wanted.media_type, DEPRECATIONS.get(call.resource, ()))
 
 
 async def _watch(call: Call) -> web.StreamResponse:
     representation = call.representation(call.wanted(streaming=True))
-    return await serve_watch(
-        call.cache, call.request, call.resource, call.info.target.namespace, call.info.query, representation
-    )
+    fetch = call.registry.kind(call.resource).view().fetch
+    namespace, query = call.info.target.namespace, call.info.query
+    if fetch is None:
+        return await serve_watch(call.cache, call.request, call.resource, namespace, query, representation)
+    from picluster.apiserver.crd.watching import STORED, converting
+
+    stage = converting(call.resource, representation, fetch)
+    return await serve_watch(call.cache, call.request, call.resource, namespace, query, STORED, stage)
 
 
 async def _create(call: Call) -> web.StreamResponse:
     if call.info.target.name:
         raise errors.method_not_supported(call.resource.group, call.resource.plural, "create")
     write, (obj, body) = call.write(), await call.decoded(call.resource)
+    if call.resource is BINDING:
+        return await _answer(call, write, await binding.bind(call.registry, binding.of_pod(write, obj), obj))
     if not call.resource.stored:
         return await _answer(call, write, await review.review(call.registry, write, obj, _json(call, body)))
     return await _answer(call, write, await create.create(call.registry, write, obj, _json(call, body)))
@@ -157,7 +198,7 @@ async def _delete_collection(call: Call) -> web.StreamResponse:
         call.registry, write, options, query.get("labelSelector", ""), query.get("fieldSelector", "")
     )
     wanted = call.wanted()
-    body = call.representation(wanted).many(wires, {"resourceVersion": str(call.cache.revision)})
+    body = call.representation(wanted).many(await call.fetched(wires), {"resourceVersion": str(call.cache.revision)})
     return await respond(call.request, 200, body, wanted.media_type, write.warnings)
 
 
@@ -179,7 +220,7 @@ async def _request_token(call: Call) -> web.StreamResponse:
 
 async def _get_scale(call: Call) -> web.StreamResponse:
     write = call.write()
-    return await _answer(call, write, scale.get_scale(call.registry, write))
+    return await _answer(call, write, await scale.get_scale(call.registry, write))
 
 
 async def _update_scale(call: Call) -> web.StreamResponse:
@@ -198,7 +239,9 @@ async def _patch_scale(call: Call) -> web.StreamResponse:
 
 async def _answer(call: Call, write: Write, answer: Answer) -> web.StreamResponse:
     wanted = call.wanted()
-    body = call.representation(wanted).one(answer.body) if answer.is_object else answer.body
+    body = answer.body
+    if answer.is_object:
+        body = call.representation(wanted).one((await call.fetched([body]))[0])
     return await respond(call.request, answer.code, body, wanted.media_type, write.warnings)
 
 
@@ -252,4 +295,4 @@ HANDLERS: dict[tuple[str, str], Callable[[Call], Awaitable[web.StreamResponse]]]
     ("update", "scale"): _update_scale,
     ("patch", "scale"): _patch_scale,
 }
-"""By verb and subresource; ``*`` stands for those that show the whole object: ``status``, ``finalize``, ``approval``."""
+"""By verb and subresource; ``*`` stands for those of ``WHOLE``."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
+from typing import Protocol
 
 from aiohttp import web
 
@@ -17,10 +18,9 @@ from picluster.api import errors
 from picluster.api.resources import Resource
 from picluster.apiserver.cache.selection import select
 from picluster.apiserver.cache.watchcache import WatchCache
-from picluster.apiserver.cache.watcher import Watcher, error_frame, frame
+from picluster.apiserver.cache.watcher import Representation, Sink, Watcher, error_frame, frame
 from picluster.apiserver.connection import Connection, connection_of
 from picluster.apiserver.listing import resource_version, wait_until_fresh
-from picluster.apiserver.representation import Representation
 from picluster.apiserver.requestinfo import Query, flag, number, validate_list_options
 
 TIMEOUT_MIN_S = 1800
@@ -42,6 +42,15 @@ class TransportSink:
         return 0 if self._transport.is_closing() else self._transport.get_write_buffer_size()
 
 
+class LateSink(Sink, Protocol):
+    """A sink that passes on later; ``close`` waits until it has, or until nobody takes it any more."""
+
+    async def close(self) -> None: ...
+
+
+Stage = Callable[[Sink], LateSink]
+
+
 async def serve_watch(
     cache: WatchCache,
     request: web.BaseRequest,
@@ -49,8 +58,12 @@ async def serve_watch(
     namespace: str,
     query: Query,
     representation: Representation,
+    stage: Stage | None = None,
 ) -> web.StreamResponse:
-    """Serve one watch until it ends; raises ``ApiError`` for a request that makes no sense."""
+    """Serve one watch until it ends; raises ``ApiError`` for a request that makes no sense.
+
+    ``stage`` stands between the watcher and the connection, for what has to be asked before it is sent.
+    """
     validate_list_options(query, watching=True)
     selection = select(resource, namespace, query.get("labelSelector", ""), query.get("fieldSelector", ""))
     bookmarks, wanted = flag(query, "allowWatchBookmarks"), resource_version(query)
@@ -61,7 +74,9 @@ async def serve_watch(
     await response.prepare(request)
     if transport is None:
         return response
-    sink, collection = TransportSink(transport), cache.collection(resource)
+    plain, collection = TransportSink(transport), cache.collection(resource)
+    late = None if stage is None else stage(plain)
+    sink = late or plain
     watcher = Watcher(selection, representation, sink, bookmarks=bookmarks)
     forget = connection.on_lost(watcher.end)
     timer = asyncio.get_running_loop().call_later(timeout_s, watcher.end)
@@ -78,6 +93,8 @@ async def serve_watch(
         collection.unwatch(watcher)
         timer.cancel()
         forget()
+        if late is not None:
+            await late.close()
     if watcher.dropped:
         response.force_close()
         connection.force_close()
@@ -107,9 +124,7 @@ async def _begin(cache: WatchCache, resource: Resource, watcher: Watcher, query:
     return iter(())
 
 
-async def _write_initial(
-    frames: Iterator[bytes], sink: TransportSink, connection: Connection, watcher: Watcher
-) -> None:
+async def _write_initial(frames: Iterator[bytes], sink: Sink, connection: Connection, watcher: Watcher) -> None:
     """Write at the client's pace; the watcher gathers what happens meanwhile."""
     batch: list[bytes] = []
     size = 0

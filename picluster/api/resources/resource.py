@@ -13,7 +13,8 @@ class Resource:
     """One row.
 
     ``schema`` is the definition's name in the generated schemas, empty for a custom resource; ``fields`` are the
-    selectable field paths. ``stored`` is false for what is only asked and answered (reviews). ``stored_as`` is the
+    selectable field paths; ``indexed`` are those by which the objects of a custom resource are kept, the same in all
+    its versions. ``stored`` is false for what is only asked and answered (reviews). ``stored_as`` is the
     first part of the objects' keys in storage; rows that show the same objects have the same. ``file`` names the
     kind's modules in every layer.
     """
@@ -34,6 +35,7 @@ class Resource:
     file: str = ""
     singular: str = ""
     list_kind: str = ""
+    indexed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         set_default = partial(object.__setattr__, self)

@@ -116,7 +116,9 @@ def _check_meta(value: Object, path: str, found: list[FieldError]) -> None:
     if isinstance(given, dict):
         inner: list[FieldError] = []
         named = {**given, "name": given.get("name") or PLACEHOLDER_NAME}
-        metadata.validate(named, inner, namespaced=bool(given.get("namespace")), name=names.path_segment_name)
+        metadata.validate(
+            named, inner, namespaced=bool(given.get("namespace")), name=names.path_segment_name, own_finalizers=True
+        )
         prefix = path + "." if path else ""
         found.extend(FieldError(failure.reason, prefix + failure.field, failure.message) for failure in inner)
 

@@ -50,7 +50,7 @@ def validate(definition: Object) -> Failures:
         wrong = () if given == wanted else ('must be spec.names.plural+"."+spec.group',)
         return (*names.dns1123_subdomain(given), *wrong)
 
-    metadata.validate(definition["metadata"], failures, namespaced=False, name=name)
+    metadata.validate(definition["metadata"], failures, namespaced=False, name=name, own_finalizers=True)
     _spec(spec, failures, may_have_bad_bundle=True)
     _status(definition, failures)
     _stored_versions(definition, failures)
@@ -61,7 +61,7 @@ def validate(definition: Object) -> Failures:
 
 def validate_update(new: Object, old: Object) -> Failures:
     failures: Failures = []
-    metadata.validate_update(new["metadata"], old["metadata"], failures)
+    metadata.validate_update(new["metadata"], old["metadata"], failures, own_finalizers=True)
     spec, old_spec = new["spec"], old["spec"]
     established = meta.condition_is(old, "Established")
     _spec(spec, failures, may_have_bad_bundle=not established or _has_bad_bundle(old_spec))
@@ -79,7 +79,7 @@ def validate_update(new: Object, old: Object) -> Failures:
 
 def validate_status(new: Object, old: Object) -> Failures:
     failures: Failures = []
-    metadata.validate_update(new["metadata"], old["metadata"], failures)
+    metadata.validate_update(new["metadata"], old["metadata"], failures, own_finalizers=True)
     _status(new, failures)
     return failures
 

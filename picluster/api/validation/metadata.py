@@ -22,8 +22,14 @@ _STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 _FIXED = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
-def validate(metadata: Object, failures: Failures, *, namespaced: bool, name: NameRule) -> None:
-    """The metadata of a new object; its name is generated already."""
+def validate(
+    metadata: Object, failures: Failures, *, namespaced: bool, name: NameRule, own_finalizers: bool = False
+) -> None:
+    """The metadata of a new object; its name is generated already.
+
+    ``own_finalizers`` allows finalizers without a domain that are none of Kubernetes' own: definitions and custom
+    resources may have them.
+    """
     get = metadata.get
     prefix = get("generateName")
     if prefix:
@@ -38,10 +44,10 @@ def validate(metadata: Object, failures: Failures, *, namespaced: bool, name: Na
     _namespace(get("namespace"), failures, namespaced)
     if (get("generation") or 0) < 0:
         failures.append(invalid_value("metadata.generation", get("generation"), "must be greater than or equal to 0"))
-    _common(metadata, failures)
+    _common(metadata, failures, own_finalizers)
 
 
-def validate_update(new: Object, old: Object, failures: Failures) -> None:
+def validate_update(new: Object, old: Object, failures: Failures, *, own_finalizers: bool = False) -> None:
     """The metadata of an update; what has not changed was fine already."""
     if old.get("deletionTimestamp") and new.get("finalizers"):
         added = sorted(set(new["finalizers"]) - set(old.get("finalizers") or ()))
@@ -59,7 +65,7 @@ def validate_update(new: Object, old: Object, failures: Failures) -> None:
     for field in _FIXED:
         if new.get(field) != old.get(field):
             failures.append(invalid_value(f"metadata.{field}", new.get(field, ""), IMMUTABLE))
-    _common(new, failures)
+    _common(new, failures, own_finalizers)
 
 
 def check_labels(values: Mapping[str, str], path: str, failures: Failures) -> None:
@@ -97,7 +103,7 @@ def _namespace(namespace: str | None, failures: Failures, namespaced: bool) -> N
             failures.append(invalid_value("metadata.namespace", namespace, message))
 
 
-def _common(metadata: Object, failures: Failures) -> None:
+def _common(metadata: Object, failures: Failures, own_finalizers: bool) -> None:
     get = metadata.get
     if values := get("labels"):
         check_labels(values, "metadata.labels", failures)
@@ -106,7 +112,7 @@ def _common(metadata: Object, failures: Failures) -> None:
     if references := get("ownerReferences"):
         _owners(references, failures)
     if finalizers := get("finalizers"):
-        _finalizers(finalizers, failures)
+        _finalizers(finalizers, failures, own_finalizers)
 
 
 def _owners(references: list[Object], failures: Failures) -> None:
@@ -137,13 +143,13 @@ def _owners(references: list[Object], failures: Failures) -> None:
                 controller = this
 
 
-def _finalizers(finalizers: list[str], failures: Failures) -> None:
+def _finalizers(finalizers: list[str], failures: Failures, own_finalizers: bool) -> None:
     path = "metadata.finalizers"
     for finalizer in finalizers:
         messages = names.qualified_name(finalizer)
         for message in messages:
             failures.append(invalid_value(path, finalizer, message))
-        if not messages and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+        if not messages and not own_finalizers and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
             detail = "name is neither a standard finalizer name nor is it fully qualified"
             failures.append(invalid_value(path, finalizer, detail))
     if "orphan" in finalizers and "foregroundDeletion" in finalizers:

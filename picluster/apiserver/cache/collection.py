@@ -38,6 +38,17 @@ class Collection:
         labels, fields = self._view(wire)
         return Entry(key, revision, wire, labels, fields)
 
+    def adopt(self, resource: Resource, revision: int) -> None:
+        """Keep the objects as those of ``resource``: what selects them may have changed, so that watches end."""
+        if indexer_of(resource).paths != indexer_of(self.resource).paths:
+            self._view = indexer_of(resource).view
+            for entry in self.entries.values():
+                entry.labels, entry.fields = self._view(entry.wire)
+            self.history.lift(revision, filtered_only=True)
+        self.resource = resource
+        for watcher in list(self.watchers):
+            watcher.end()
+
     def set(self, key: str, new: Entry | None) -> Entry | None:
         """Make ``new`` the live state of ``key`` and return the state before."""
         old = self.entries.get(key)

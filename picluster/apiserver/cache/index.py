@@ -17,7 +17,11 @@ from picluster.api.resources import CORE_EVENTS, EVENTS, STORED, Resource
 
 _STORED = {resource.stored_as: resource for resource in STORED}
 METADATA_FIELDS = ("metadata.name", "metadata.namespace")
-WHEN_ABSENT = {"spec.unschedulable": "false", "spec.hostNetwork": "false", "status.replicas": "0"}
+WHEN_ABSENT = {
+    "spec.unschedulable": "false", "spec.hostNetwork": "false", "status.replicas": "0", "status.succeeded": "0",
+}  # fmt: skip
+SOURCES = {"status.successful": "status.succeeded"}
+"""Selectable fields that are called otherwise in the objects."""
 EVENT_ALIASES = {
     **{
         field: field.replace("regarding.", "involvedObject.")
@@ -62,7 +66,7 @@ class Indexer:
 
     def __init__(self, resource: Resource) -> None:
         self.paths: tuple[str, ...] = tuple(path for path in resource.fields if path not in METADATA_FIELDS)
-        sources = ["source.component" if _is_source(resource, path) else path for path in self.paths]
+        sources = ["source.component" if _is_source(resource, path) else SOURCES.get(path, path) for path in self.paths]
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(_view_of(sources)).decode
         self._read = _reader(sources)
         self._fallback = (
@@ -82,10 +86,36 @@ class Indexer:
         return self.paths.index(EVENT_ALIASES.get(path, path))
 
 
-@lru_cache(maxsize=256)
+class CustomIndexer(Indexer):
+    """Reads a custom resource's; a field may hold whatever an earlier schema allowed."""
+
+    def __init__(self, resource: Resource) -> None:
+        self.paths = tuple(path for path in resource.indexed if path not in METADATA_FIELDS)
+        self._steps = [path.split(".") for path in self.paths]
+        self._labels: Callable[[bytes], Any] = msgspec.json.Decoder(_view_of([])).decode
+
+    def view(self, wire: bytes) -> View:
+        labels = self._labels(wire).metadata.labels
+        if not self._steps:
+            return View(labels, ())
+        obj = msgspec.json.decode(wire)
+        return View(labels, tuple([_text(_at(obj, steps), "") for steps in self._steps]))
+
+
+@lru_cache(maxsize=1024)
 def indexer_of(resource: Resource) -> Indexer:
     """The indexer of a resource's stored objects."""
+    if not resource.schema:
+        return CustomIndexer(resource)
     return Indexer(_STORED.get(resource.stored_as, resource))
+
+
+def _at(value: Any, steps: list[str]) -> Any:
+    for step in steps:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(step)
+    return value
 
 
 def _is_source(resource: Resource, path: str) -> bool:

@@ -37,12 +37,14 @@ class WatchCache:
 
     def __init__(self, resources: Iterable[Resource] = STORED) -> None:
         self.revision = 0
+        self._forgotten = 0
         self.collections = {resource.stored_as: Collection(resource) for resource in resources}
         self._dirty: dict[Watcher, None] = {}
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
     def load(self, snapshot: Snapshot) -> None:
         """Begin with what the store holds."""
+        self._forgotten = snapshot.compacted
         for key, value, revision in snapshot.records:
             collection, name = self._locate(key)
             collection.set(name, collection.entry(name, revision, splice(value, revision)))
@@ -67,6 +69,16 @@ class WatchCache:
             self.revision = revision
         if self._waiting:
             self._wake()
+
+    def adopt(self, resource: Resource) -> Collection:
+        """Keep the objects of a custom resource; what the store held of it before it was known is there already."""
+        collection = self.collections.get(resource.stored_as)
+        if collection is None:
+            collection = self.collections[resource.stored_as] = Collection(resource)
+            collection.history.lift(self._forgotten, filtered_only=False)
+        else:
+            collection.adopt(resource, self.revision)
+        return collection
 
     def collection(self, resource: Resource) -> Collection:
         return self.collections[resource.stored_as]
@@ -106,6 +118,7 @@ class WatchCache:
 
     def forget(self, revision: int) -> None:
         """Drop the history at or below ``revision``, as the store does when it compacts."""
+        self._forgotten = max(self._forgotten, revision)
         for collection in self.collections.values():
             collection.history.forget(revision)
 
@@ -118,7 +131,11 @@ class WatchCache:
 
     def _locate(self, key: str) -> tuple[Collection, str]:
         resource_id, _, name = key.partition("/")
-        return self.collections[resource_id], name
+        collection = self.collections.get(resource_id)
+        if collection is None:
+            plural, _, group = resource_id.partition(".")
+            collection = self.adopt(Resource(group, "", "", plural, ""))
+        return collection, name
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, {}

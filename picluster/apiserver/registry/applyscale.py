@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from picluster.api import errors, meta, strategy
+from picluster.api import errors, meta
 from picluster.api.apply import managers, resetfields, types
 from picluster.api.apply.applying import Applied, Rejected, Request, apply
 from picluster.api.apply.conflicts import Conflicts
@@ -27,7 +27,7 @@ def applied(
         if intersection(claim.fields, REPLICAS)
     }
     who, now = ownership.manager_of(write, APPLY), meta.now_rfc3339(registry.clock.now())
-    result = _apply(strategy.get_scale(old), config, owners, who, now, force=force)
+    result = _apply(registry.kind(write.resource).get_scale(old), config, owners, who, now, force=force)
     kept: Managed = {}
     for parent, claim in parents.items():
         fields = claim.fields if _in_scale(parent) in result.managed else difference(claim.fields, REPLICAS)

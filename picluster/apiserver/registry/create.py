@@ -65,7 +65,7 @@ async def create_owned(registry: Registry, write: Write, obj: Object) -> Answer:
 async def _store(registry: Registry, write: Write, obj: Object) -> bytes:
     if write.resource is SERVICES:
         return await _store_service(registry, write, obj)
-    stored = registry.kind(write.resource).to_stored(obj)
+    stored = await registry.kind(write.resource).keep(obj)
     return await registry.store.create(write.resource, stored, dry_run=write.dry_run)
 
 

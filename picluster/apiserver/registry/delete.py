@@ -10,14 +10,27 @@ from __future__ import annotations
 import asyncio
 
 from picluster.api import errors, meta, strategy
-from picluster.api.resources import NAMESPACES, PODS, SERVICE_ACCOUNTS, SERVICES, Resource
+from picluster.api.resources import (
+    JOBS,
+    NAMESPACES,
+    PODS,
+    REPLICATION_CONTROLLERS,
+    SERVICE_ACCOUNTS,
+    SERVICES,
+    Resource,
+)
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import DELETE
 from picluster.apiserver.answers import Answer, success
 from picluster.apiserver.cache.index import Entry
 from picluster.apiserver.cache.selection import select
 from picluster.apiserver.registry import ipaddresses
-from picluster.apiserver.registry.options import DeleteOptions, deletion_finalizers
+from picluster.apiserver.registry.options import (
+    FOREGROUND_FINALIZER,
+    ORPHAN_FINALIZER,
+    DeleteOptions,
+    deletion_finalizers,
+)
 from picluster.apiserver.registry.registry import Registry, Write
 from picluster.apiserver.registry.store import WRITE_ATTEMPTS_MAX, decoded
 from picluster.storage.backend import RevisionMismatch
@@ -26,13 +39,21 @@ DELETED_AT_ONCE_MAX = 64
 """How many objects of a collection are deleted at the same time, so that they share the store's commits."""
 SHOWN_WHEN_DELETED = frozenset({PODS, SERVICES, SERVICE_ACCOUNTS})
 """Kinds whose deletion answers with the object instead of a Status (``ReturnDeletedObject``)."""
+ORPHANING = frozenset({JOBS, REPLICATION_CONTROLLERS})
+"""Kinds whose pods stay when nobody says otherwise (``DefaultGarbageCollectionPolicy``)."""
+JOB_WARNING = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set"
+    " propagationPolicy=Orphan to suppress this warning"
+)
 
 
 async def delete(registry: Registry, write: Write, options: DeleteOptions) -> Answer:
     """Delete one object, or begin to; raises ``ApiError``."""
+    if write.resource is JOBS and not options.propagation and JOB_WARNING not in write.warnings:
+        write.warnings.append(JOB_WARNING)
     found = decoded(registry.store.get(write.resource, write.namespace, write.name))
     write.options, write.dry_run = options.document(), write.dry_run or options.dry_run
-    attributes = write.attributes(DELETE, None, registry.kind(write.resource).from_stored(found))
+    attributes = write.attributes(DELETE, None, await registry.kind(write.resource).read(found))
     await registry.admission.admit(attributes)
     await registry.admission.validate(attributes)
     return await delete_admitted(registry, write, options)
@@ -76,6 +97,8 @@ async def _delete_if_there(registry: Registry, write: Write, options: DeleteOpti
 async def _delete_once(registry: Registry, write: Write, options: DeleteOptions, entry: Entry) -> Answer:
     obj = decoded(entry)
     _check_preconditions(write, options, obj)
+    if not obj["metadata"].get("deletionTimestamp"):
+        strategy.begin_deletion(write.resource, obj, meta.now_rfc3339(registry.clock.now()))
     dry_run = write.dry_run
     marked = _marked(registry, write.resource, obj, options)
     if marked is not None:
@@ -92,7 +115,8 @@ async def _delete_once(registry: Registry, write: Write, options: DeleteOptions,
 def _marked(registry: Registry, resource: Resource, obj: Object, options: DeleteOptions) -> Object | None:
     """The object as it is while its deletion waits; ``None`` when it can go at once."""
     metadata = dict(obj["metadata"])
-    finalizers = deletion_finalizers(metadata.get("finalizers") or [], options.propagation)
+    propagation = options.propagation or default_propagation(resource, metadata)
+    finalizers = deletion_finalizers(metadata.get("finalizers") or [], propagation)
     if finalizers:
         metadata["finalizers"] = finalizers
     else:
@@ -117,6 +141,12 @@ def _marked(registry: Registry, resource: Resource, obj: Object, options: Delete
     if resource is NAMESPACES:
         marked["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
     return marked
+
+
+def default_propagation(resource: Resource, metadata: Object) -> str:
+    """What becomes of dependents when the client does not say: a finalizer that is there already decides."""
+    decided = set(metadata.get("finalizers") or ()) & {ORPHAN_FINALIZER, FOREGROUND_FINALIZER}
+    return "Orphan" if resource in ORPHANING and not decided else ""
 
 
 def _grace_s(resource: Resource, obj: Object, options: DeleteOptions) -> int:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+import orjson
 
 from picluster.api import conversion, defaults, schema, strategy, validation
 from picluster.api.apply import resetfields, types
@@ -12,6 +16,8 @@ from picluster.api.apply.types import Type
 from picluster.api.errors import FieldError
 from picluster.api.resources import BY_KIND, Resource
 from picluster.api.types import Object
+from picluster.apiserver import tables
+from picluster.apiserver.tables.columns import Printer
 
 
 class Kind(Protocol):
@@ -50,6 +56,39 @@ class Kind(Protocol):
     def in_version(self, obj: Object, api_version: str) -> tuple[Type, Object] | None:
         """``obj`` in another served version, and its type there; ``None`` if that is not served."""
         ...
+
+    async def keep(self, obj: Object) -> Object:
+        """``to_stored``, also where a webhook converts."""
+        ...
+
+    async def read(self, obj: Object) -> Object:
+        """``from_stored``, also where a webhook converts."""
+        ...
+
+    def get_scale(self, obj: Object) -> Object:
+        """The ``autoscaling/v1`` Scale of ``obj``."""
+        ...
+
+    def apply_scale(self, obj: Object, wanted: Object) -> Object:
+        """A copy of ``obj`` with the replicas of a Scale."""
+        ...
+
+    def view(self) -> View:
+        """How stored objects become what is shown."""
+        ...
+
+
+class View(NamedTuple):
+    """``convert`` makes the wire bytes of this version of stored ones; ``fetch`` does so where a webhook is asked.
+
+    Neither is there when objects are shown as they are stored.
+    """
+
+    printer: Callable[[], Printer]
+    convert: Callable[[bytes], bytes] | None = None
+    fetch: Callable[[Sequence[bytes]], Awaitable[list[bytes]]] | None = None
+    warning: str = ""
+    """What everybody is told who asks for this version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +141,21 @@ class BuiltIn:
         if row is None or row.stored_as != self.resource.stored_as:
             return None
         return types.builtin(row.schema), conversion.from_stored(row, self.to_stored(obj))
+
+    async def keep(self, obj: Object) -> Object:
+        return conversion.to_stored(self.resource, obj)
+
+    async def read(self, obj: Object) -> Object:
+        return conversion.from_stored(self.resource, obj)
+
+    def get_scale(self, obj: Object) -> Object:
+        return strategy.get_scale(obj)
+
+    def apply_scale(self, obj: Object, wanted: Object) -> Object:
+        return strategy.apply_scale(obj, wanted)
+
+    def view(self) -> View:
+        printer = partial(tables.printer, self.resource)
+        if not conversion.converts(self.resource):
+            return View(printer)
+        return View(printer, lambda wire: orjson.dumps(conversion.from_stored(self.resource, orjson.loads(wire))))

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from picluster.api import errors, strategy, validation
+from picluster.api import errors, validation
 from picluster.api import patch as patches
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import UPDATE
@@ -25,9 +25,9 @@ Change = Callable[[Object], tuple[Object, list[Object] | None]]
 """Gets the whole object; gives the Scale as it shall be and, where that is decided already, the object's owners."""
 
 
-def get_scale(registry: Registry, write: Write) -> Answer:
+async def get_scale(registry: Registry, write: Write) -> Answer:
     entry = registry.store.get(write.resource, write.namespace, write.name)
-    return _shown(decoded(entry))
+    return await _shown(registry, write, decoded(entry))
 
 
 async def update_scale(registry: Registry, write: Write, scale: Any) -> Answer:
@@ -40,7 +40,7 @@ async def patch_scale(registry: Registry, write: Write, content_type: str, docum
     kind = patches.MERGE if content_type == patches.STRATEGIC else content_type
 
     def change(old: Object) -> tuple[Object, None]:
-        return patches.apply(kind, write.resource, strategy.get_scale(old), document), None
+        return patches.apply(kind, write.resource, registry.kind(write.resource).get_scale(old), document), None
 
     return await _scaled(registry, write, change)
 
@@ -59,9 +59,9 @@ async def apply_scale(registry: Registry, write: Write, config: Any, *, force: b
 async def _scaled(registry: Registry, write: Write, change: Change) -> Answer:
     for _ in range(WRITE_ATTEMPTS_MAX):
         entry = registry.store.get(write.resource, write.namespace, write.name)
-        old = registry.kind(write.resource).from_stored(decoded(entry))
+        old = await registry.kind(write.resource).read(decoded(entry))
         try:
-            return _shown(orjson.loads(await _apply(registry, write, entry, old, change)))
+            return await _shown(registry, write, orjson.loads(await _apply(registry, write, entry, old, change)))
         except RevisionMismatch:
             continue
     raise errors.conflict(write.resource.group, write.resource.plural, write.name)
@@ -69,12 +69,13 @@ async def _scaled(registry: Registry, write: Write, change: Change) -> Answer:
 
 async def _apply(registry: Registry, write: Write, entry: Entry, old: Object, change: Change) -> bytes:
     """Admission sees the Scales, old and new, as ``ScaleREST`` has it; what is written is the whole object."""
+    kind = registry.kind(write.resource)
     scale, owners = change(old)
     _check(write, scale)
-    attributes = write.attributes(UPDATE, scale, strategy.get_scale(old))
+    attributes = write.attributes(UPDATE, scale, kind.get_scale(old))
     await registry.admission.admit(attributes)
     _check(write, scale)
-    new = strategy.apply_scale(old, scale)
+    new = kind.apply_scale(old, scale)
     new["metadata"]["resourceVersion"] = (scale.get("metadata") or {}).get("resourceVersion", "")
     check_version(write, new, old)
     if owners is None:
@@ -100,5 +101,6 @@ def _check(write: Write, scale: Any) -> None:
         raise errors.invalid(GROUP, KIND, write.name, failures)
 
 
-def _shown(obj: Object) -> Answer:
-    return Answer(200, orjson.dumps(strategy.get_scale(obj)), is_object=False)
+async def _shown(registry: Registry, write: Write, stored: Object) -> Answer:
+    kind = registry.kind(write.resource)
+    return Answer(200, orjson.dumps(kind.get_scale(await kind.read(stored))), is_object=False)

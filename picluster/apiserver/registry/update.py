@@ -16,10 +16,13 @@ from picluster.api.resources import (
     ENDPOINTS,
     EVENTS,
     LEASES,
+    LIMIT_RANGES,
     NAMESPACES,
     NODES,
+    POD_DISRUPTION_BUDGETS,
     ROLE_BINDINGS,
     ROLES,
+    RUNTIME_CLASSES,
     SERVICES,
     Resource,
 )
@@ -36,10 +39,10 @@ from picluster.apiserver.registry.store import WRITE_ATTEMPTS_MAX, decoded
 from picluster.storage.backend import RevisionMismatch
 
 CREATED_BY_UPDATE = frozenset({
-    LEASES, ENDPOINTS, CORE_EVENTS, EVENTS, ROLES, ROLE_BINDINGS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS,
+    LEASES, ENDPOINTS, CORE_EVENTS, EVENTS, LIMIT_RANGES, ROLES, ROLE_BINDINGS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS,
 })  # fmt: skip
 """Kinds that a PUT creates when they are not there (``AllowCreateOnUpdate``)."""
-CONDITIONAL_ONLY = frozenset({LEASES})
+CONDITIONAL_ONLY = frozenset({LEASES, POD_DISRUPTION_BUDGETS, RUNTIME_CLASSES})
 """Kinds that cannot be updated without a resourceVersion (``AllowUnconditionalUpdate``)."""
 NODE_LEASES = "kube-node-lease"
 
@@ -73,7 +76,7 @@ async def change_object(registry: Registry, write: Write, change: Change, *, own
     complete = finish_owned if owned else finish
     for _ in range(WRITE_ATTEMPTS_MAX):
         entry = registry.store.get(write.resource, write.namespace, write.name)
-        old = registry.kind(write.resource).from_stored(decoded(entry))
+        old = await registry.kind(write.resource).read(decoded(entry))
         new = change(old)
         check_version(write, new, old)
         try:
@@ -123,7 +126,7 @@ async def finish_admitted(
         return entry.wire
     if resource is SERVICES and not subresource:
         return await _replace_service(registry, write, entry, old, new)
-    stored = kind.to_stored(new)
+    stored = await kind.keep(new)
     durable = not _heartbeat(write, old, new)
     return await registry.store.replace(resource, entry, stored, dry_run=write.dry_run, durable=durable)
 

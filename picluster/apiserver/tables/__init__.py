@@ -37,7 +37,11 @@ def render(
     resource: Resource, objects: Iterable[Object], metadata: Object, now_s: float, include: str = "Metadata"
 ) -> Object:
     """The Table of ``objects``; ``metadata`` is the list's, ``include`` one of ``INCLUDE_OBJECT``."""
-    shown = printer(resource)
+    return printed(printer(resource), objects, metadata, now_s, include)
+
+
+def printed(shown: Printer, objects: Iterable[Object], metadata: Object, now_s: float, include: str) -> Object:
+    """``render`` with a printer of one's own."""
     return {
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
