@@ -31,7 +31,7 @@ def _logic(left: Evaluate, right: Evaluate, decisive: bool) -> Evaluate:
         try:
             value = left(frame)
             if value is decisive:
-                return decisive
+                return bool(decisive)
             if not isinstance(value, bool):
                 failure = CelError(NO_OVERLOAD)
         except CelBudgetError:
@@ -45,7 +45,7 @@ def _logic(left: Evaluate, right: Evaluate, decisive: bool) -> Evaluate:
         except CelError as error:
             raise (failure or error) from None
         if value is decisive:
-            return decisive
+            return bool(decisive)
         if failure is not None:
             raise failure
         if not isinstance(value, bool):
@@ -130,7 +130,7 @@ def _quantified(steps: _Steps, condition: Evaluate, *, decisive: bool) -> Evalua
                 failure = failure or error
                 continue
             if value is decisive:
-                return decisive
+                return bool(decisive)
             if not isinstance(value, bool):
                 failure = failure or CelError(NO_OVERLOAD)
         if failure is not None:

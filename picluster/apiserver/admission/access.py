@@ -28,11 +28,8 @@ class RequestAccess:
         if check.path:
             decision = self._chain.decide(Attributes(user, check.verb, path=check.path, is_resource=False))
             return AccessDecision(decision.allowed, decision.reason)
-        fields, labels = (), ()
-        if check.field_selector:
-            fields, _ = reviewselectors.fields({"rawSelector": check.field_selector})
-        if check.label_selector:
-            labels, _ = reviewselectors.labels({"rawSelector": check.label_selector})
+        fields, _ = reviewselectors.fields({"rawSelector": check.field_selector})
+        labels, _ = reviewselectors.labels({"rawSelector": check.label_selector})
         decision = self._chain.decide(
             Attributes(
                 user, check.verb, check.namespace, check.group, "*", check.resource, check.subresource, check.name,

@@ -19,7 +19,8 @@ class Attributes:
     """What is about to happen. ``obj`` is ``None`` for deletions, ``old`` for creations.
 
     ``options`` is the CreateOptions, UpdateOptions, PatchOptions or DeleteOptions of the request; what a plugin puts
-    into ``warnings`` the client is told. ``again`` is for plugins that may change an object twice.
+    into ``warnings`` the client is told, and ``annotations`` are for the request's audit event. ``again`` is for
+    plugins that may change an object twice.
     """
 
     user: User
@@ -33,6 +34,7 @@ class Attributes:
     dry_run: bool = False
     options: Object = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)
     again: Reinvocation | None = None
 
 

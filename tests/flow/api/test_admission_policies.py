@@ -1,0 +1,329 @@
+"""Admission policies, over the wire: what they refuse, warn of and change, with their parameters and bindings.
+
+"Conformance" names titles of upstream's conformance tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from picluster.apiserver.server import ApiServer
+from tests.flow.api.conftest import Caller
+
+GROUP = "/apis/admissionregistration.k8s.io/v1"
+VALIDATING, VALIDATING_BINDINGS = f"{GROUP}/validatingadmissionpolicies", f"{GROUP}/validatingadmissionpolicybindings"
+MUTATING, MUTATING_BINDINGS = f"{GROUP}/mutatingadmissionpolicies", f"{GROUP}/mutatingadmissionpolicybindings"
+CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+
+
+def rule(group: str, resource: str, *operations: str) -> dict[str, Any]:
+    return {
+        "apiGroups": [group], "apiVersions": ["v1"], "operations": list(operations) or ["CREATE", "UPDATE"],
+        "resources": [resource],
+    }  # fmt: skip
+
+
+CONFIGMAP_RULE, DEPLOYMENT_RULE = rule("", "configmaps"), rule("apps", "deployments")
+
+
+def validating(name: str, *validations: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    body = {"matchConstraints": {"resourceRules": [CONFIGMAP_RULE]}, "validations": list(validations), **spec}
+    return {"metadata": {"name": name}, "spec": body}
+
+
+def mutating(name: str, *mutations: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    body = {
+        "matchConstraints": {"resourceRules": [CONFIGMAP_RULE]}, "mutations": list(mutations),
+        "reinvocationPolicy": "Never", **spec,
+    }  # fmt: skip
+    return {"metadata": {"name": name}, "spec": body}
+
+
+def binding(name: str, policy: str, **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "spec": {"policyName": policy, **spec}}
+
+
+def applies(expression: str) -> dict[str, Any]:
+    return {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}}
+
+
+def patches(expression: str) -> dict[str, Any]:
+    return {"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}
+
+
+def configmap(name: str, **data: str) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "data": data}
+
+
+def deployment(name: str, replicas: int) -> dict[str, Any]:
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
+    return {"metadata": {"name": name}, "spec": spec}
+
+
+async def enforce(admin: Caller, policy: dict[str, Any], actions: list[str] | None = None, **spec: Any) -> None:
+    """Create a policy and bind it."""
+    name = policy["metadata"]["name"]
+    is_mutating = "mutations" in policy["spec"]
+    answer = await admin.create(MUTATING if is_mutating else VALIDATING, policy)
+    assert answer.code == 201, answer.body
+    if not is_mutating:
+        spec["validationActions"] = actions or ["Deny"]
+    answer = await admin.create(MUTATING_BINDINGS if is_mutating else VALIDATING_BINDINGS, binding("b", name, **spec))
+    assert answer.code == 201, answer.body
+
+
+async def refusal(admin: Caller, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    answer = await admin.create(path, body)
+    assert answer.code >= 400, answer.body
+    status: dict[str, Any] = answer.body
+    return status
+
+
+async def test_should_validate_against_a_deployment(admin: Caller) -> None:
+    """Conformance: ValidatingAdmissionPolicy should validate against a Deployment."""
+    told = "'wants replicas > 1, got ' + string(object.spec.replicas)"
+    policy = validating(
+        "p",
+        {"expression": "object.spec.replicas > 1", "messageExpression": told},
+        {"expression": "namespaceObject.metadata.name == params.metadata.name", "message": "Another namespace"},
+        matchConstraints={"resourceRules": [DEPLOYMENT_RULE]},
+        paramKind={"apiVersion": "v1", "kind": "Namespace"},
+    )
+    param = {"name": "default", "parameterNotFoundAction": "Deny"}
+    selected = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "default"}}}
+    await enforce(admin, policy, paramRef=param, matchResources=selected)
+    status = await refusal(admin, DEPLOYMENTS, deployment("web", 1))
+    assert status["code"] == 422
+    assert status["reason"] == "Invalid"
+    message = "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: wants replicas > 1, got 1"
+    assert status["message"] == f'deployments.apps "web" is forbidden: {message}'
+    assert status["details"]["causes"] == [{"message": message}]
+    assert (await admin.create(DEPLOYMENTS, deployment("web", 2))).code == 201
+
+
+@pytest.mark.parametrize(
+    ("collection", "body"),
+    [
+        (VALIDATING, validating("x", {"expression": "object.metadata.name != 'no'"})),
+        (VALIDATING_BINDINGS, binding("x", "p", validationActions=["Deny"])),
+        (MUTATING, mutating("x", applies("Object{}"))),
+        (MUTATING_BINDINGS, binding("x", "p")),
+    ],
+    ids=["policy", "binding", "mutating policy", "mutating binding"],
+)
+async def test_api_operations(admin: Caller, collection: str, body: dict[str, Any]) -> None:
+    """Conformance: should support … API operations, of all four kinds."""
+    path = f"{collection}/x"
+    watch = await admin.watch(collection)
+    assert (await admin.create(collection, body)).code == 201
+    assert (await watch.next())["type"] == "ADDED"
+    assert (await admin.get(path)).body["spec"].get("failurePolicy", "Fail") == "Fail"
+    assert [item["metadata"]["name"] for item in (await admin.get(collection)).body["items"]] == ["x"]
+    patched = await admin.patch(path, {"metadata": {"labels": {"patched": "true"}}})
+    assert patched.body["metadata"]["labels"] == {"patched": "true"}
+    current = (await admin.get(path)).body
+    current["metadata"]["annotations"] = {"updated": "true"}
+    assert (await admin.put(path, current)).code == 200
+    assert (await admin.delete(path)).code == 200
+    assert (await admin.get(path)).code == 404
+    assert (await admin.create(collection, body)).code == 201
+    assert (await admin.delete(collection)).code == 200
+    assert (await admin.get(collection)).body["items"] == []
+
+
+async def test_nothing_happens_without_a_binding(admin: Caller) -> None:
+    assert (await admin.create(VALIDATING, validating("p", {"expression": "false"}))).code == 201
+    assert (await admin.create(CONFIGMAPS, configmap("a"))).code == 201
+
+
+async def test_a_binding_narrows_down_and_can_be_taken_away(admin: Caller) -> None:
+    match = {"objectSelector": {"matchLabels": {"watched": "yes"}}}
+    await enforce(admin, validating("p", {"expression": "false"}), matchResources=match)
+    assert (await admin.create(CONFIGMAPS, configmap("a"))).code == 201
+    watched = configmap("b")
+    watched["metadata"]["labels"] = {"watched": "yes"}
+    status = await refusal(admin, CONFIGMAPS, watched)
+    assert "'p' with binding 'b' denied request: failed expression: false" in status["message"]
+    assert (await admin.delete(f"{VALIDATING_BINDINGS}/b")).code == 200
+    assert (await admin.create(CONFIGMAPS, watched)).code == 201
+
+
+async def test_reasons_become_codes(admin: Caller) -> None:
+    await enforce(admin, validating("p", {"expression": "false", "message": "no", "reason": "Forbidden"}))
+    status = await refusal(admin, CONFIGMAPS, configmap("a"))
+    assert (status["code"], status["reason"]) == (403, "Forbidden")
+
+
+async def test_warnings_instead_of_refusals(admin: Caller) -> None:
+    await enforce(admin, validating("p", {"expression": "false", "message": "mind this"}), ["Warn", "Audit"])
+    answer = await admin.create(CONFIGMAPS, configmap("a"))
+    assert answer.code == 201
+    told = "Validation failed for ValidatingAdmissionPolicy 'p' with binding 'b': mind this"
+    assert answer.warnings == [f'299 - "{told}"']
+
+
+async def test_conditions_variables_and_old_objects(admin: Caller) -> None:
+    told = "'changed by ' + request.userInfo.username + ' in ' + request.operation"
+    policy = validating(
+        "p",
+        {"expression": "variables.kept", "messageExpression": told},
+        variables=[
+            {"name": "old", "expression": "oldObject.data.key"},
+            {"name": "kept", "expression": "variables.old == object.data.key"},
+        ],
+        matchConditions=[{"name": "updates", "expression": "request.operation == 'UPDATE' && has(oldObject.data)"}],
+    )  # fmt: skip
+    await enforce(admin, policy)
+    assert (await admin.create(CONFIGMAPS, configmap("a", key="1"))).code == 201
+    answer = await admin.put(f"{CONFIGMAPS}/a", configmap("a", key="2"))
+    assert answer.code == 422
+    assert answer.body["message"].endswith("denied request: changed by kubernetes-admin in UPDATE")
+    assert (await admin.put(f"{CONFIGMAPS}/a", configmap("a", key="1", more="x"))).code == 200
+
+
+async def test_deletions_have_an_old_object_only(admin: Caller) -> None:
+    deletes = {"resourceRules": [rule("", "configmaps", "DELETE")]}
+    check = {"expression": "object == null && oldObject.data.mayGo == 'yes'", "message": "stays"}
+    await enforce(admin, validating("p", check, matchConstraints=deletes))
+    for name, answer in (("a", "no"), ("b", "yes")):
+        assert (await admin.create(CONFIGMAPS, configmap(name, mayGo=answer))).code == 201
+    assert (await admin.delete(f"{CONFIGMAPS}/a")).code == 422
+    assert (await admin.delete(f"{CONFIGMAPS}/b")).code == 200
+
+
+async def test_failing_expressions_and_the_failure_policy(admin: Caller) -> None:
+    await enforce(admin, validating("p", {"expression": "object.data.missing == 'x'"}))
+    status = await refusal(admin, CONFIGMAPS, configmap("a", key="1"))
+    why = "expression 'object.data.missing == 'x'' resulted in error: no such key: missing"
+    assert status["message"].endswith(f"denied request: {why}")
+    lenient = (await admin.get(f"{VALIDATING}/p")).body
+    lenient["spec"]["failurePolicy"] = "Ignore"
+    assert (await admin.put(f"{VALIDATING}/p", lenient)).code == 200
+    assert (await admin.create(CONFIGMAPS, configmap("a", key="1"))).code == 201
+
+
+async def test_parameters_by_selector_and_when_there_are_none(admin: Caller) -> None:
+    policy = validating(
+        "p",
+        {"expression": "params == null || !(object.metadata.name in params.data)"},
+        paramKind={"apiVersion": "v1", "kind": "ConfigMap"},
+        matchConstraints={"resourceRules": [rule("", "secrets")]},
+    )
+    reference = {"selector": {"matchLabels": {"list": "no"}}, "parameterNotFoundAction": "Allow"}
+    await enforce(admin, policy, paramRef=reference)
+    secrets = "/api/v1/namespaces/default/secrets"
+    assert (await admin.create(secrets, {"metadata": {"name": "a"}})).code == 201
+    for number in ("1", "2"):
+        listed = configmap(f"list-{number}", **{f"b{number}": ""})
+        listed["metadata"]["labels"] = {"list": "no"}
+        assert (await admin.create(CONFIGMAPS, listed)).code == 201
+    assert (await admin.create(secrets, {"metadata": {"name": "b2"}})).code == 422
+    assert (await admin.create(secrets, {"metadata": {"name": "b3"}})).code == 201
+
+
+async def test_missing_parameters_deny(admin: Caller) -> None:
+    policy = validating("p", {"expression": "true"}, paramKind={"apiVersion": "v1", "kind": "ConfigMap"})
+    await enforce(admin, policy, paramRef={"name": "gone", "parameterNotFoundAction": "Deny"})
+    status = await refusal(admin, CONFIGMAPS, configmap("a"))
+    why = "failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction"
+    assert status["message"].endswith(f"'p' with binding 'b' denied request: {why}")
+
+
+async def test_an_unknown_parameter_kind_denies(admin: Caller) -> None:
+    policy = validating("p", {"expression": "true"}, paramKind={"apiVersion": "example.com/v1", "kind": "Limit"})
+    await enforce(admin, policy, paramRef={"name": "x", "parameterNotFoundAction": "Deny"})
+    status = await refusal(admin, CONFIGMAPS, configmap("a"))
+    why = "failed to configure policy: failed to find resource referenced by paramKind: 'example.com/v1, Kind=Limit'"
+    assert status["message"].endswith(f"ValidatingAdmissionPolicy 'p' denied request: {why}")
+
+
+async def test_the_authorizer_knows_what_the_caller_may_do(
+    admin: Caller, server: ApiServer, caller: Callable[..., Awaitable[Caller]]
+) -> None:
+    check = "authorizer.group('').resource('configmaps').namespace('default').check('create').allowed()"
+    who = "authorizer.serviceAccount('default', 'default').group('').resource('pods').check('list').allowed()"
+    await enforce(admin, validating("p", {"expression": f"{check} && !{who}"}))
+    assert (await admin.create(CONFIGMAPS, configmap("a"))).code == 201
+
+
+async def test_policies_do_not_stand_in_their_own_way(admin: Caller) -> None:
+    everything = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]}
+    await enforce(admin, validating("p", {"expression": "false"}, matchConstraints={"resourceRules": [everything]}))
+    assert (await admin.create(CONFIGMAPS, configmap("a"))).code == 422
+    assert (await admin.delete(f"{VALIDATING_BINDINGS}/b")).code == 200
+    assert (await admin.delete(f"{VALIDATING}/p")).code == 200
+    assert (await admin.create(CONFIGMAPS, configmap("a"))).code == 201
+
+
+async def test_should_mutate_a_deployment_with_annotations(admin: Caller) -> None:
+    """Conformance: MutatingAdmissionPolicy should mutate a Deployment with annotations."""
+    expression = "Object{metadata: Object.metadata{annotations: {'my-annotation': 'my-value'}}}"
+    constraints = {"resourceRules": [DEPLOYMENT_RULE]}
+    await enforce(admin, mutating("p", applies(expression), matchConstraints=constraints))
+    answer = await admin.create(DEPLOYMENTS, deployment("web", 1))
+    assert answer.code == 201
+    assert answer.body["metadata"]["annotations"]["my-annotation"] == "my-value"
+
+
+async def test_a_merged_container_is_found_by_its_name(admin: Caller, pod_of: Callable[..., dict[str, Any]]) -> None:
+    expression = (
+        "Object{spec: Object.spec{initContainers: [Object.spec.initContainers{name: 'mesh', image: 'mesh:1'}],"
+        " containers: object.spec.containers.map(c, Object.spec.containers{name: c.name, imagePullPolicy: 'Always'})}}"
+    )
+    constraints = {"resourceRules": [rule("", "pods", "CREATE")]}
+    await enforce(admin, mutating("p", applies(expression), matchConstraints=constraints))
+    spec = (await admin.create("/api/v1/namespaces/default/pods", pod_of("a"))).body["spec"]
+    assert [(each["name"], each["image"]) for each in spec["initContainers"]] == [("mesh", "mesh:1")]
+    assert [(each["name"], each["imagePullPolicy"]) for each in spec["containers"]] == [("main", "Always")]
+
+
+async def test_json_patches_with_parameters_and_variables(admin: Caller) -> None:
+    expression = (
+        "[JSONPatch{op: 'test', path: '/metadata/name', value: 'a'},"
+        " JSONPatch{op: 'add', path: '/metadata/labels', value: {}},"
+        " JSONPatch{op: 'add', path: '/metadata/labels/' + jsonpatch.escapeKey('example.com/env'),"
+        "  value: variables.env}]"
+    )
+    policy = mutating(
+        "p", patches(expression), variables=[{"name": "env", "expression": "object.data.env.lowerAscii()"}],
+    )  # fmt: skip
+    await enforce(admin, policy)
+    answer = await admin.create(CONFIGMAPS, configmap("a", env="PROD"))
+    assert answer.body["metadata"]["labels"] == {"example.com/env": "prod"}
+    assert "labels" not in (await admin.create(CONFIGMAPS, configmap("other", env="PROD"))).body["metadata"]
+
+
+async def test_mutations_that_cannot_be_made_refuse(admin: Caller) -> None:
+    await enforce(admin, mutating("p", applies("Object{spec: Object.spec{nope: 1}}")))
+    status = await refusal(admin, CONFIGMAPS, configmap("a"))
+    assert status["code"] == 403
+    assert status["message"].startswith("policy 'p' with binding 'b' denied request: error applying patch: ")
+    assert status["details"]["causes"][0]["message"] == status["message"]
+
+
+async def test_atomic_lists_are_not_replaced_by_accident(admin: Caller, pod_of: Callable[..., dict[str, Any]]) -> None:
+    expression = "Object{spec: Object.spec{tolerations: [Object.spec.tolerations{key: 'x'}]}}"
+    constraints = {"resourceRules": [rule("", "pods", "CREATE")]}
+    await enforce(admin, mutating("p", applies(expression), matchConstraints=constraints))
+    status = await refusal(admin, "/api/v1/namespaces/default/pods", pod_of("a"))
+    assert "may not mutate atomic arrays, maps or structs: .spec.tolerations" in status["message"]
+
+
+async def test_an_eligible_policy_runs_again_when_another_changed_the_object(admin: Caller) -> None:
+    count = "int(object.?data.?runs.orValue('0')) + 1"
+    first = mutating(
+        "a", applies(f"Object{{data: {{'runs': string({count}), 'seen': object.?data.?late.orValue('none')}}}}"),
+        reinvocationPolicy="IfNeeded",
+    )  # fmt: skip
+    await enforce(admin, first)
+    late = mutating("z", applies("Object{data: {'late': 'yes'}}"))
+    assert (await admin.create(MUTATING, late)).code == 201
+    assert (await admin.create(MUTATING_BINDINGS, binding("z", "z"))).code == 201
+    data = (await admin.create(CONFIGMAPS, configmap("a"))).body["data"]
+    assert data == {"runs": "2", "seen": "yes", "late": "yes"}
