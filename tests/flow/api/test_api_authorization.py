@@ -109,7 +109,8 @@ async def test_nobody_grants_what_he_does_not_hold(admin: Any, as_ann: Any) -> N
     assert (refused.code, refused.body["message"]) == (
         403,
         'roles.rbac.authorization.k8s.io "greedy" is forbidden: user "ann" (groups=["system:authenticated"]) is'
-        ' attempting to grant RBAC permissions not currently held:\n{APIGroups:[""], Resources:["pods"], Verbs:["delete"]}',
+        ' attempting to grant RBAC permissions not currently held:\n{APIGroups:[""], Resources:["pods"],'
+        ' Verbs:["delete"]}',
     )
     widened = {**(await admin.get(f"{ROLES}/reader")).body, "rules": greedy["rules"]}
     assert (await as_ann("PUT", f"{ROLES}/reader", widened)).code == 403
@@ -168,8 +169,8 @@ async def test_subject_access_reviews_answer_about_anybody(admin: Any) -> None:
         ({"user": "a", "resourceAttributes": {}, "nonResourceAttributes": {}},
          "cannot be specified in combination with resourceAttributes"),
         ({"user": "a", "resourceAttributes": {"fieldSelector": {}}},
-         "spec.resourceAttributes.fieldSelector.requirements: Required value: when spec.resourceAttributes.fieldSelector"
-         " is specified, requirements or rawSelector is required"),
+         "spec.resourceAttributes.fieldSelector.requirements: Required value: when"
+         " spec.resourceAttributes.fieldSelector is specified, requirements or rawSelector is required"),
     ],
 )  # fmt: skip
 async def test_a_review_has_to_be_a_question(admin: Any, spec: dict[str, Any], message: str) -> None:
