@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
 import re
-from base64 import b64decode, b64encode
+from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
+
+import orjson
 
 from picluster.api.meta import parse_time
 from picluster.api.types import Object
@@ -53,6 +56,30 @@ def groups(data: dict[str, str]) -> set[str] | None:
     if any(GROUP.fullmatch(group) is None for group in more):
         return None
     return {DEFAULT_GROUP, *more}
+
+
+def sign(content: str, identity: str, secret: str) -> str:
+    """A detached signature (RFC 7515, appendix F) with which a holder of the token knows ``content`` for good."""
+    header = _base64url(orjson.dumps({"alg": "HS256", "kid": identity}))
+    signed = f"{header}.{_base64url(content.encode())}"
+    return f"{header}..{_base64url(hmac.digest(secret.encode(), signed.encode(), 'sha256'))}"
+
+
+def is_signed(content: str, signature: str, identity: str, secret: str) -> bool:
+    """Whether ``signature`` is what a holder of the token makes of ``content``, whatever its header looks like."""
+    header, _, mac = signature.partition("..")
+    try:
+        said = orjson.loads(urlsafe_b64decode(header + "=" * (-len(header) % 4)))
+    except ValueError:
+        return False
+    if not isinstance(said, dict) or said.get("alg") != "HS256" or said.get("kid") != identity:
+        return False
+    signed = f"{header}.{_base64url(content.encode())}"
+    return hmac.compare_digest(mac, _base64url(hmac.digest(secret.encode(), signed.encode(), "sha256")))
+
+
+def _base64url(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def new_secret(

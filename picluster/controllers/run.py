@@ -11,7 +11,11 @@ from typing import Protocol
 from picluster.api.profiles import PROFILES
 from picluster.api.resources import PODS
 from picluster.client import Client
+from picluster.controllers.bootstrapsigner import BootstrapSigner
 from picluster.controllers.clusterroleaggregation import ClusterRoleAggregationController
+from picluster.controllers.csrapproving import CsrApprovingController
+from picluster.controllers.csrcleaner import CsrCleanerController
+from picluster.controllers.csrsigning import CsrSigningController
 from picluster.controllers.deployment import DeploymentController
 from picluster.controllers.endpoints import EndpointsController
 from picluster.controllers.endpointslice import EndpointSliceController
@@ -23,8 +27,12 @@ from picluster.controllers.podgc import PodGarbageCollector
 from picluster.controllers.replicaset import ReplicaSetController
 from picluster.controllers.rootcacertpublisher import RootCaPublisher
 from picluster.controllers.serviceaccount import ServiceAccountController
+from picluster.controllers.servicecidr import ServiceCidrController
 from picluster.controllers.shared.slim import slim_pod
 from picluster.controllers.tainteviction import TaintEvictionController
+from picluster.controllers.tokencleaner import TokenCleaner
+from picluster.controllers.tokens import TokensController
+from picluster.pki.kubeconfig import without_identity
 from picluster.power.outlet import load_all
 from picluster.runtime import Controller, LeaderElector, Manager
 from picluster.util.clock import Clock
@@ -50,6 +58,16 @@ class Settings(Protocol):
     @property
     def pki_dir(self) -> Path:
         """Where the cluster's certificates and keys are."""
+        ...
+
+    @property
+    def signing_key(self) -> Path:
+        """What service account tokens are signed with."""
+        ...
+
+    @property
+    def public_url(self) -> str:
+        """Where other boards reach the API server."""
         ...
 
     @property
@@ -89,7 +107,15 @@ def all_controllers(config: Settings) -> Iterator[Controller]:
     yield TaintEvictionController()
     yield PodGarbageCollector()
     yield ServiceAccountController()
+    yield ServiceCidrController()
     yield ClusterRoleAggregationController()
-    yield RootCaPublisher((config.pki_dir / "ca.crt").read_text())
+    authority = (config.pki_dir / "ca.crt").read_text()
+    yield RootCaPublisher(authority)
+    yield TokensController(config.signing_key, authority)
+    yield CsrApprovingController()
+    yield CsrSigningController(config.pki_dir)
+    yield CsrCleanerController()
+    yield BootstrapSigner(without_identity(config.public_url, authority))
+    yield TokenCleaner()
     yield NamespaceController()
     yield GarbageCollector()

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
+from picluster.pki import requests
 from picluster.pki.files import PkiError
 from picluster.pki.profiles import Profile
 
@@ -22,6 +23,7 @@ CA_DAYS = 3650
 LEAF_DAYS = 365
 RENEW_DAYS = 90  # a certificate with less left than this is made anew when somebody looks
 BACKDATE = dt.timedelta(hours=1)  # for boards whose clock is behind
+WISH_BACKDATE = dt.timedelta(minutes=5)  # as Kubernetes' signers do it
 COMMON_NAME_LENGTH_MAX = 64
 RSA_BITS_MIN = 2048
 
@@ -36,9 +38,9 @@ class Authority:
         self._key = key
 
     @classmethod
-    def create(cls, key: ec.EllipticCurvePrivateKey, now_s: float) -> Authority:
+    def create(cls, key: ec.EllipticCurvePrivateKey, now_s: float, common_name: str = "picluster-ca") -> Authority:
         """A new, self-signed CA on ``key``, good for ten years."""
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "picluster-ca")])
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         builder = _builder(name, name, key.public_key(), now_s, _days_after(now_s, CA_DAYS))
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_key_usage(signs_certificates=True), critical=True)
@@ -70,6 +72,29 @@ class Authority:
         if not proven:
             raise PkiError("the request's signature does not fit its key: make the request again")
         return self.sign(profile, checked_key(key), now_s)
+
+    def sign_wish(
+        self, request: x509.CertificateSigningRequest, usages: Iterable[str], now_s: float, lifetime_s: float
+    ) -> x509.Certificate:
+        """A certificate that says what an approved request says (``pkg/controller/certificates/authority``).
+
+        Extensions other than the alternative names are left out; it never outlives the CA.
+        """
+        wanted = set(usages)
+        key = checked_key(request.public_key())
+        not_after = min(_seconds_after(now_s, lifetime_s), self.certificate.not_valid_after_utc)
+        builder = x509.CertificateBuilder().subject_name(request.subject).issuer_name(self.certificate.subject)
+        builder = builder.public_key(key).serial_number(x509.random_serial_number())
+        builder = builder.not_valid_before(_seconds_after(now_s, 0) - WISH_BACKDATE).not_valid_after(not_after)
+        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        builder = builder.add_extension(requests.key_usage(wanted), critical=True)
+        if extended := requests.extended_usages(wanted):
+            builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
+        ca_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = builder.add_extension(ca_key, critical=False)
+        if (names := requests.alternative_names(request)) is not None:
+            builder = builder.add_extension(names, critical=False)
+        return builder.sign(self._key, hashes.SHA256())
 
     def issued(self, certificate: x509.Certificate) -> bool:
         """Whether ``certificate`` was signed by this CA."""
@@ -168,6 +193,10 @@ def _builder(
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(issuer).public_key(public_key)
     builder = builder.serial_number(x509.random_serial_number())
     return builder.not_valid_before(_days_after(now_s, 0) - BACKDATE).not_valid_after(not_after)
+
+
+def _seconds_after(now_s: float, seconds: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(int(now_s), dt.UTC) + dt.timedelta(seconds=int(seconds))
 
 
 def _days_after(now_s: float, days: int) -> dt.datetime:

@@ -29,6 +29,8 @@ from picluster.pki.files import PRIVATE, PUBLIC, PkiError, locked_directory, rea
 from picluster.pki.profiles import Profile
 from picluster.util.clock import Clock
 
+FRONT_PROXY_CA = "front-proxy-ca"
+
 
 @dataclass(frozen=True, slots=True)
 class BundleSpec:
@@ -65,6 +67,8 @@ def ensure(directory: Path, kubeconfigs: Path, spec: BundleSpec, clock: Clock) -
         authority = ensure_authority(bundle, clock.now())
         for name, profile in wanted.items():
             ensure_leaf(bundle, name, profile, authority, clock.now())
+        proxies = ensure_authority(bundle, clock.now(), FRONT_PROXY_CA)
+        ensure_leaf(bundle, "front-proxy-client", profiles.front_proxy(), proxies, clock.now())
         _ensure_signing_key(bundle)
         encryption.ensure(bundle)
         for name in ("admin", "scheduler", "controllers"):
@@ -91,14 +95,14 @@ def service_address(service_cidr: str) -> str:
         raise PkiError(f"service range {service_cidr!r} is no network: write it as 10.43.0.0/16") from error
 
 
-def ensure_authority(bundle: Bundle, now_s: float) -> Authority:
-    certificate_path, key_path = bundle.certificate("ca"), bundle.key("ca")
+def ensure_authority(bundle: Bundle, now_s: float, name: str = "ca") -> Authority:
+    certificate_path, key_path = bundle.certificate(name), bundle.key(name)
     pem = read_file(certificate_path)
     if pem is not None and not key_path.exists():
         raise PkiError(f"{certificate_path} is there but its key {key_path} is not: restore the key from a backup")
-    key = _ensure_key(bundle, "ca")
+    key = _ensure_key(bundle, name)
     if pem is None:
-        authority = Authority.create(key, now_s)
+        authority = Authority.create(key, now_s, f"picluster-{name}")
         bundle.write(certificate_path, certificate_pem(authority.certificate), PUBLIC)
         return authority
     authority = _checked_authority(certificate_path, pem, key)
@@ -132,7 +136,7 @@ def parse_certificate(path: Path, pem: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem)
     except ValueError as error:
-        cure = "restore it from a backup" if path.name == "ca.crt" else "remove it, and it is made again"
+        cure = "restore it from a backup" if path.name.endswith("ca.crt") else "remove it, and it is made again"
         raise PkiError(f"{path} is no certificate: {cure}") from error
 
 

@@ -24,6 +24,22 @@ def render(server: str, user: str, ca: Path, certificate: Path, key: Path, *, em
     return yaml.safe_dump(config, sort_keys=False, width=1_000_000).encode()
 
 
+def without_identity(server: str, authority_pem: str) -> str:
+    """Only where the API server is and which authority it has, as ``kube-public/cluster-info`` publishes it."""
+    data = base64.b64encode(authority_pem.encode()).decode()
+    cluster = {"certificate-authority-data": data, "server": server}
+    config = {
+        "apiVersion": "v1",
+        "clusters": [{"cluster": cluster, "name": ""}],
+        "contexts": None,
+        "current-context": "",
+        "kind": "Config",
+        "preferences": {},
+        "users": None,
+    }
+    return yaml.safe_dump(config, sort_keys=False, width=1_000_000)
+
+
 def _reference(field: str, path: Path, embed: bool) -> dict[str, str]:
     if embed:
         return {f"{field}-data": base64.b64encode(path.read_bytes()).decode()}

@@ -51,6 +51,11 @@ def kubelet_client() -> Profile:
     return Profile("kube-apiserver-kubelet-client", None, (CLIENT,))
 
 
+def front_proxy() -> Profile:
+    """How the API server tells extension API servers and webhooks whom it speaks for; another authority signs it."""
+    return Profile("front-proxy-client", None, (CLIENT,))
+
+
 def admin(name: str = "kubernetes-admin") -> Profile:
     return Profile(checked_name(name), "system:masters", (CLIENT,))
 

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from picluster.pki.files import PkiError
 
@@ -22,6 +22,22 @@ SIGNERS = (CLIENT_SIGNER, KUBELET_CLIENT_SIGNER, KUBELET_SERVING_SIGNER, LEGACY_
 NODE_GROUP = "system:nodes"
 NODE_PREFIX = "system:node:"
 SIGNATURE, ENCIPHERMENT, CLIENT, SERVER = "digital signature", "key encipherment", "client auth", "server auth"
+
+EXTENDED = {
+    "any": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+    SERVER: ExtendedKeyUsageOID.SERVER_AUTH,
+    CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH,
+    "code signing": ExtendedKeyUsageOID.CODE_SIGNING,
+    "email protection": ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    "s/mime": ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    "ipsec end system": x509.ObjectIdentifier("1.3.6.1.5.5.7.3.5"),
+    "ipsec tunnel": x509.ObjectIdentifier("1.3.6.1.5.5.7.3.6"),
+    "ipsec user": x509.ObjectIdentifier("1.3.6.1.5.5.7.3.7"),
+    "timestamping": ExtendedKeyUsageOID.TIME_STAMPING,
+    "ocsp signing": ExtendedKeyUsageOID.OCSP_SIGNING,
+    "microsoft sgc": x509.ObjectIdentifier("1.3.6.1.4.1.311.10.3.3"),
+    "netscape sgc": x509.ObjectIdentifier("2.16.840.1.113730.4.1"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +123,25 @@ def client_refusal(usages: Collection[str]) -> str:
     if strange:
         return f"invalid usage for client certificate: {strange[0]}"
     return "" if CLIENT in usages else f"missing required usage for client certificate: {CLIENT}"
+
+
+def key_usage(usages: Collection[str]) -> x509.KeyUsage:
+    """The basic usages of a certificate, by the API's words."""
+    return x509.KeyUsage(
+        digital_signature=bool({SIGNATURE, "signing"} & set(usages)),
+        content_commitment="content commitment" in usages,
+        key_encipherment=ENCIPHERMENT in usages,
+        data_encipherment="data encipherment" in usages,
+        key_agreement="key agreement" in usages,
+        key_cert_sign="cert sign" in usages,
+        crl_sign="crl sign" in usages,
+        encipher_only="encipher only" in usages and "key agreement" in usages,
+        decipher_only="decipher only" in usages and "key agreement" in usages,
+    )
+
+
+def extended_usages(usages: Collection[str]) -> list[x509.ObjectIdentifier]:
+    return [oid for word, oid in EXTENDED.items() if word in usages]
 
 
 def refusal(signer: str, wish: Wish, usages: Collection[str]) -> str:

@@ -72,6 +72,12 @@ class ServerConfig:
         return self.encryption or (made if made.exists() else None)
 
     @property
+    def public_url(self) -> str:
+        """Where other boards reach the API server."""
+        host = f"[{self.advertise}]" if ":" in self.advertise else self.advertise
+        return f"https://{host}:{self.port}"
+
+    @property
     def url(self) -> str:
         """Where clients on this machine reach the API server."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.bind, self.bind)  # noqa: S104

@@ -11,6 +11,8 @@ from picluster.apiserver.authz.attributes import Attributes
 
 MASTERS = "system:masters"
 PUBLIC_PATHS = frozenset({"/version", "/version/", "/healthz", "/livez", "/readyz"})
+DISCOVERY_FOR_JOINING = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
+"""What a board reads before it knows whom to trust; RBAC says whether it may."""
 HEALTH_PREFIXES = ("/livez", "/readyz", "/healthz")
 
 

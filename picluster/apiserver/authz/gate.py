@@ -7,7 +7,7 @@ from aiohttp import web
 from picluster.api import errors
 from picluster.apiserver.authn import User
 from picluster.apiserver.authz.attributes import of_request, of_unknown
-from picluster.apiserver.authz.chain import MASTERS, Chain, is_public
+from picluster.apiserver.authz.chain import DISCOVERY_FOR_JOINING, MASTERS, Chain, is_public
 from picluster.apiserver.authz.impersonation import acting_as
 from picluster.apiserver.requestinfo import RequestInfo
 
@@ -19,10 +19,10 @@ class Gate:
     def admit(self, user: User, request: web.BaseRequest, info: RequestInfo) -> User:
         """Who the request is served as: ``user``, or whom it impersonates.
 
-        Raises ``ApiError`` 401 for nobody (who may see health and version, as AuthenticationConfiguration's
-        ``anonymous.conditions`` limit it), 403 for who may not.
+        Raises ``ApiError`` 401 for nobody (who may see health, version and cluster-info, as ``anonymous.conditions`` of
+        an AuthenticationConfiguration limit it), 403 for who may not.
         """
-        if user.anonymous and not (info.target.resource is None and is_public(info.path)):
+        if user.anonymous and not (is_public(info.path) or info.path == DISCOVERY_FOR_JOINING):
             raise errors.unauthorized()
         acting = acting_as(self._chain, user, request)
         self.authorize(acting, info)

@@ -22,10 +22,15 @@ DEADLINE_S = 10.0
 @dataclass(frozen=True)
 class Settings:
     pki_dir: Path
+    public_url: str = "https://192.0.2.10:6443"
     cluster_cidr: str = "10.42.0.0/16"
     profile: str = "rack"
     outlets: Path | None = None
     ssh_config: Path | None = None
+
+    @property
+    def signing_key(self) -> Path:
+        return self.pki_dir / "sa.key"
 
 
 @contextlib.asynccontextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from picluster.api.errors import ApiError
-from picluster.api.meta import owner_reference
+from picluster.api.meta import condition_is, get_condition, owner_reference
 from picluster.api.resources import (
     CONFIGMAPS,
     NAMESPACES,
@@ -18,10 +18,12 @@ from picluster.api.resources import (
     REPLICASETS,
     SECRETS,
     SERVICE_ACCOUNTS,
+    SERVICE_CIDRS,
+    SERVICES,
     Resource,
 )
 from picluster.client import Client, PatchType
-from picluster.controllers import podgc
+from picluster.controllers import podgc, servicecidr
 
 Eventually = Callable[..., Awaitable[Any]]
 Json = dict[str, Any]
@@ -258,3 +260,27 @@ async def test_every_namespace_has_the_authority_and_gets_it_back(client: Client
         return await authority() == first
 
     await eventually(repaired)
+
+
+async def test_a_service_range_becomes_ready_and_goes_when_it_is_empty(
+    client: Client, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servicecidr, "DELETION_GRACE_S", 0.0)
+    await client.create(SERVICE_CIDRS, {"metadata": {"name": "extra"}, "spec": {"cidrs": ["10.99.0.0/24"]}})
+
+    async def ready() -> bool:
+        found = await client.get(SERVICE_CIDRS, "extra")
+        return condition_is(found, "Ready") and found["metadata"].get("finalizers") == [servicecidr.FINALIZER]
+
+    await eventually(ready)
+    spec = {"clusterIP": "10.99.0.9", "ports": [{"port": 80}]}
+    await client.create(SERVICES, {"metadata": {"name": "web", "namespace": "default"}, "spec": spec})
+    await client.delete(SERVICE_CIDRS, "extra")
+
+    async def held_back() -> bool:
+        found = await client.get(SERVICE_CIDRS, "extra")
+        return (get_condition(found, "Ready") or {}).get("reason") == "Terminating"
+
+    await eventually(held_back)
+    await client.delete(SERVICES, "web", namespace="default")
+    await eventually(lambda: is_gone(client, SERVICE_CIDRS, "extra", None))

@@ -1,7 +1,8 @@
 """The default roles and bindings as objects.
 
 Beside Kubernetes' own there are two of this project's: its controllers are one identity, which gets what each
-controller's service account has there, and its agents do the work of kube-proxy with the identity of their node.
+controller's service account has there, and its agents do the work of kube-proxy with the identity of their node. What
+lets boards join with a token, and nodes renew their certificates, is bound as kubeadm binds it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,17 @@ CONTROLLER_PREFIX = "system:controller:"
 OWN_CONTROLLERS = "picluster:controllers"
 OWN_AGENTS = "picluster:agents"
 MANAGER, SCHEDULER, PROXY = "system:kube-controller-manager", "system:kube-scheduler", "system:kube-proxy"
+ANONYMOUS = "system:anonymous"
 AUTHENTICATED, UNAUTHENTICATED = "system:authenticated", "system:unauthenticated"
+
+CLUSTER_INFO = "kubeadm:bootstrap-signer-clusterinfo"
+BOOTSTRAPPERS = "system:bootstrappers:kubeadm:default-node-token"
+_REQUESTS = "system:certificates.k8s.io:certificatesigningrequests"
+JOINING = (
+    ("kubeadm:kubelet-bootstrap", "system:node-bootstrapper", BOOTSTRAPPERS),
+    ("kubeadm:node-autoapprove-bootstrap", f"{_REQUESTS}:nodeclient", BOOTSTRAPPERS),
+    ("kubeadm:node-autoapprove-certificate-rotation", f"{_REQUESTS}:selfnodeclient", "system:nodes"),
+)
 
 Default = tuple[Resource, Object]
 
@@ -82,6 +93,8 @@ def _cluster_bindings() -> Iterator[Default]:
         bound[CONTROLLER_PREFIX + name] = [_account(name)]
     for name, subjects in bound.items():
         yield CLUSTER_ROLE_BINDINGS, _binding("ClusterRoleBinding", name, "ClusterRole", name, subjects)
+    for name, role, group in JOINING:
+        yield CLUSTER_ROLE_BINDINGS, _binding("ClusterRoleBinding", name, "ClusterRole", role, [_group(group)])
     agents = [_group("system:nodes")]
     yield (
         CLUSTER_ROLE_BINDINGS,
@@ -101,6 +114,10 @@ def _namespaced() -> Iterator[Default]:
     ]
     for name, role, subjects in system:
         yield ROLE_BINDINGS, _binding("RoleBinding", name, "Role", role, subjects, "kube-system")
+    yield (
+        ROLE_BINDINGS,
+        _binding("RoleBinding", *(CLUSTER_INFO, "Role", CLUSTER_INFO), [_user(ANONYMOUS)], "kube-public"),
+    )
     name, subjects = "system:controller:bootstrap-signer", [_account("bootstrap-signer")]
     yield ROLE_BINDINGS, _binding("RoleBinding", name, "Role", name, subjects, "kube-public")
 

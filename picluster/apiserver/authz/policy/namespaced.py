@@ -19,6 +19,8 @@ system::leader-locking-kube-scheduler
 """
 
 PUBLIC = """
+kubeadm:bootstrap-signer-clusterinfo
+    get | core | configmaps | cluster-info
 system:controller:bootstrap-signer
     get list watch | core | configmaps
     update | core | configmaps | cluster-info
