@@ -82,12 +82,12 @@ class ServiceAllocator:
             self._ports |= held.ports
 
     def holding(self, service: Object) -> Holding:
-        """What a stored Service holds; nothing for what is outside the ranges."""
+        """What a stored Service holds; also an address whose range has gone since."""
         held, spec = Holding(), service.get("spec") or {}
         if spec.get("type") == "ExternalName":
             return held
         for address in spec.get("clusterIPs") or ():
-            if address != HEADLESS and self._range_of(ipaddress.ip_address(address)) is not None:
+            if address != HEADLESS:
                 held.addresses.add(int(ipaddress.ip_address(address)))
         held.ports.update(_node_ports(spec))
         return held

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ipaddress
 import random
 from typing import Any
 
@@ -93,10 +94,38 @@ def test_the_first_part_of_a_large_range_is_left_to_people() -> None:
     assert books.first == "10.43.0.1"
 
 
-def test_what_is_outside_the_range_is_held_by_nobody() -> None:
+def test_what_has_no_address_holds_none() -> None:
     books = allocator()
-    assert books.holding(service("a", clusterIP="10.99.0.1", clusterIPs=["10.99.0.1"])) == Holding()
+    assert books.holding(service("a", clusterIP="None", clusterIPs=["None"])) == Holding()
     assert books.holding({"metadata": {}, "spec": {"type": "ExternalName", "clusterIPs": ["10.43.0.3"]}}) == Holding()
+
+
+def test_an_address_is_held_when_its_range_has_gone() -> None:
+    books = allocator("10.43.0.0/30")
+    books.set_ranges("extra", ["10.44.0.0/30", "2001:db8::/64"])
+    made = [service(f"s{n}") for n in range(4)]
+    for each in made:
+        books.reserve(each, None).keep()
+    assert {each["spec"]["clusterIP"] for each in made} == {"10.43.0.1", "10.43.0.2", "10.44.0.1", "10.44.0.2"}
+    books.set_ranges("extra", [])
+    with pytest.raises(ApiError, match="The range of valid IPs is"):
+        books.reserve(service("x", clusterIP="10.44.0.1"), None)
+    books.set_ranges("extra", ["10.44.0.0/30"])
+    with pytest.raises(ApiError, match="range is full"):
+        books.reserve(service("x"), None)
+    for each in made:
+        books.release(books.holding(each))
+    books.reserve(service("x", clusterIP="10.44.0.1"), None)
+
+
+def test_an_address_that_has_an_object_is_not_drawn() -> None:
+    books = allocator("10.43.0.0/30")
+    books.named.add(int(ipaddress.ip_address("10.43.0.1")))
+    created = service("a")
+    books.reserve(created, None)
+    assert created["spec"]["clusterIP"] == "10.43.0.2"
+    with pytest.raises(ApiError, match="provided IP is already allocated"):
+        books.reserve(service("b", clusterIP="10.43.0.1"), None)
 
 
 @pytest.mark.parametrize(
