@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 NOT_FOUND = 404
 EXIT_TIMEOUT = 4
 DRY_RUN = {"dryRun": "All"}
-STRICT = {"fieldValidation": "Strict", "fieldManager": "picluster-apply"}
+STRICT = {"fieldValidation": "Strict", "fieldManager": "picluster"}
+BOOKKEEPING = ("managedFields", "resourceVersion")
+FORCE = {"force": "true"}
 
 
 @click.command()
 @files_option
 @click.option("--wait", is_flag=True, help="Return when every Deployment among them is rolled out.")
 @click.option("--timeout", "timeout_s", default=120, show_default=True, help="Seconds to wait at most.")
+@click.option("--force-conflicts", is_flag=True, help="Take the fields that others manage.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @namespace_option
 @cluster_options
@@ -35,12 +38,17 @@ def apply(
     files: tuple[Path, ...],
     wait: bool,
     timeout_s: int,
+    force_conflicts: bool,
     output: str,
     namespace: str,
     kubeconfig: Path | None,
     inventory: Path | None,
 ) -> None:
     """Create or update what a manifest says.
+
+    The server merges it with what is there: fields that the manifest had last time and has no more are removed, those
+    that nobody else manages are changed. What somebody else manages (kubectl, a controller) is a conflict: nothing is
+    changed then, unless you say --force-conflicts.
 
     The whole manifest is checked by the server first (unknown fields, wrong types); a mistake changes nothing.
 
@@ -52,7 +60,8 @@ def apply(
     """
     if not files:
         raise click.UsageError("nothing to apply: give a manifest with -f FILE")
-    run(_apply(read(files), namespace, timeout_s if wait else None, output, kubeconfig, inventory))
+    wait_s = timeout_s if wait else None
+    run(_apply(read(files), namespace, wait_s, output, kubeconfig, inventory, force=force_conflicts))
 
 
 async def _apply(
@@ -62,6 +71,8 @@ async def _apply(
     output: str,
     kubeconfig: Path | None,
     inventory: Path | None,
+    *,
+    force: bool,
 ) -> None:
     from picluster.cli._kinds import called, of_manifest, served
 
@@ -72,8 +83,10 @@ async def _apply(
         for resource, manifest in pairs:
             if resource.namespaced:
                 manifest.obj["metadata"].setdefault("namespace", namespace)
-        await _check(client, pairs)
-        applied = [(resource, *await apply_one(client, resource, manifest.obj)) for resource, manifest in pairs]
+        await _check(client, pairs, force=force)
+        applied = [
+            (resource, *await apply_one(client, resource, manifest.obj, force=force)) for resource, manifest in pairs
+        ]
         if output == "json":
             items = [obj for _, obj, _ in applied]
             click.echo(json.dumps({"kind": "List", "apiVersion": "v1", "items": items}, indent=2))
@@ -84,7 +97,7 @@ async def _apply(
             await _wait(client, [(resource, obj) for resource, obj, _ in applied], wait_s, quiet=output == "json")
 
 
-async def _check(client: Client, pairs: list[tuple[Resource, Manifest]]) -> None:
+async def _check(client: Client, pairs: list[tuple[Resource, Manifest]], *, force: bool) -> None:
     """Have the server check everything before anything is stored; what it refuses ends the command."""
     from picluster.api.errors import ApiError
     from picluster.cli._refusals import explain
@@ -95,7 +108,7 @@ async def _check(client: Client, pairs: list[tuple[Resource, Manifest]]) -> None
             if manifest.obj["metadata"].get("namespace") in new:
                 await _check_elsewhere(client, resource, manifest.obj)
             else:
-                await apply_one(client, resource, manifest.obj, dry_run=True)
+                await apply_one(client, resource, manifest.obj, force=force, dry_run=True)
         except ApiError as error:
             raise click.ClickException(f"{explain(manifest, error)}; nothing was changed") from None
 
@@ -113,45 +126,50 @@ async def _is_missing(client: Client, resource: Resource, name: str) -> bool:
 
 
 async def _check_elsewhere(client: Client, resource: Resource, manifest: Object) -> None:
-    """Check what goes into a namespace that is not there yet as if it went into ``default``."""
-    from picluster.api.errors import ApiError
-
+    """Check what goes into a namespace that is not there yet as if it went into ``default``, whatever is in there."""
     moved = {**manifest, "metadata": {**manifest["metadata"], "namespace": "default"}}
-    try:
-        await client.create(resource, moved, params={**STRICT, **DRY_RUN})
-    except ApiError as error:
-        if error.reason != "AlreadyExists":
-            raise
+    await apply_one(client, resource, moved, force=True, dry_run=True)
 
 
 async def apply_one(
-    client: Client, resource: Resource, manifest: Object, *, dry_run: bool = False
+    client: Client, resource: Resource, manifest: Object, *, force: bool, dry_run: bool = False
 ) -> tuple[Object, str]:
     """``(object, "created" | "configured" | "unchanged")``; a dry run validates and stores nothing."""
     from picluster.api.errors import ApiError
-    from picluster.cli import _merge
+    from picluster.client.transport import PatchType
 
     params = {**STRICT, **(DRY_RUN if dry_run else {})}
-    wanted = _merge.with_last_applied(manifest)
+    apply_params = {**params, **(FORCE if force else {})}
     name, namespace = manifest["metadata"].get("name"), manifest["metadata"].get("namespace")
     if name is None:
         return await client.create(resource, manifest, params=params), "created"
+    live: Object | None = None
     try:
         live = await client.get(resource, name, namespace=namespace)
     except ApiError as error:
         if error.code != NOT_FOUND:
             raise
-        return await client.create(resource, wanted, params=params), "created"
-    patch = _merge.three_way(_merge.last_applied(live), wanted, live)
-    if not patch:
-        return live, "unchanged"
-    patched = await client.patch(resource, name, patch, namespace=namespace, params=params)
-    return patched, "unchanged" if same_version(live, patched) else "configured"
+    applied = await client.patch(
+        resource,
+        name,
+        manifest,
+        namespace=namespace,
+        kind=PatchType.APPLY,
+        params={**params, **(FORCE if force else {})},
+    )
+    if live is None:
+        return applied, "created"
+    return applied, "unchanged" if same(live, applied) else "configured"
 
 
-def same_version(one: Object, other: Object) -> bool:
-    """Whether the server stored nothing: what was written said the same in other words (defaults left out)."""
-    return bool(one["metadata"]["resourceVersion"] == other["metadata"]["resourceVersion"])
+def same(one: Object, other: Object) -> bool:
+    """Whether two states of an object say the same, whoever manages it."""
+    return _said(one) == _said(other)
+
+
+def _said(obj: Object) -> Object:
+    metadata = {field: value for field, value in obj["metadata"].items() if field not in BOOKKEEPING}
+    return {**obj, "metadata": metadata}
 
 
 async def _wait(client: Client, applied: list[tuple[Resource, Object]], timeout_s: int, *, quiet: bool) -> None:

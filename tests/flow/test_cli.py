@@ -120,6 +120,16 @@ def test_apply_says_what_it_did_with_each_object(shop: Commands) -> None:
     assert "labels" not in json.loads(shop.good("get", "deployment", "web", "-n", "shop", "-o", "json"))["metadata"]
 
 
+def test_apply_takes_from_others_only_when_told(shop: Commands) -> None:
+    shop.good("scale", "deployment", "web", "--replicas", "3", "-n", "shop")
+    manifest = str(shop.directory / "web.yaml")
+    refused = shop("apply", "-f", manifest)
+    assert (refused.code, refused.out) == (1, "")
+    assert 'Deployment "web": spec.replicas managed by "picluster-cli" with subresource "scale"' in refused.err
+    assert "--force-conflicts" in refused.err
+    assert "deployment.apps/web configured" in shop.good("apply", "-f", manifest, "--force-conflicts")
+
+
 def test_apply_reads_standard_input_lists_and_json(picluster: Commands) -> None:
     item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "from-list"}, "data": {"a": "b"}}
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": [item]})
@@ -234,12 +244,12 @@ def test_kubeconfig_is_the_racks(picluster: Commands) -> None:
         pytest.param(
             "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: bad}\nspec: {replicas: many, selector: "
             "{matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c}]}}}\n",
-            "document 2: Deployment \"bad\": spec.replicas is 'many', but must be a whole number; nothing was changed",
+            "document 2: Deployment \"bad\": spec.replicas is 'many', but must be a number; nothing was changed",
             id="wrong type",
         ),
         pytest.param(
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: bad}\ndata: {a: 1}\n",
-            'document 2: ConfigMap "bad": data is 1, but must be text; nothing was changed',
+            'document 2: ConfigMap "bad": data.a is 1, but must be text; nothing was changed',
             id="wrong type in a map",
         ),
         pytest.param(

@@ -7,12 +7,10 @@ from typing import Any
 
 import click
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from picluster.api.resources import RESOURCES
 from picluster.apiserver import discovery
-from picluster.cli import _describe, _kinds, _manifests, _merge, _tables
+from picluster.cli import _describe, _kinds, _manifests, _tables
 from picluster.cli.apply import is_rolled_out
 
 TABLE = {
@@ -90,55 +88,6 @@ items:
 def test_a_bad_manifest_is_named_with_its_mistake(text: str, message: str) -> None:
     with pytest.raises(click.ClickException, match=re.escape(message)):
         _manifests.parse(text, "x.yaml")
-
-
-def test_three_way_merge() -> None:
-    last = {"spec": {"replicas": 1, "paused": True, "list": [1]}}
-    wanted = {"spec": {"replicas": 3, "list": [1, 2]}}
-    live = {"spec": {"replicas": 1, "paused": True, "list": [1], "defaulted": "x"}, "status": {"ready": 1}}
-    assert _merge.three_way(last, wanted, live) == {"spec": {"replicas": 3, "list": [1, 2], "paused": None}}
-    assert _merge.three_way(wanted, wanted, {**live, "spec": {**live["spec"], **wanted["spec"]}}) == {}
-
-
-scalars = st.integers(0, 3) | st.lists(st.integers(0, 2), max_size=2)
-inner = st.dictionaries(st.sampled_from("abc"), scalars, max_size=3)
-objects = st.dictionaries(st.sampled_from("abc"), scalars | inner, max_size=3)
-
-
-def merge(target: Any, patch: Any) -> Any:
-    """RFC 7386, as its appendix states it."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merge(result.get(key), value)
-    return result
-
-
-def contains(whole: Any, part: Any) -> bool:
-    if isinstance(part, dict):
-        return isinstance(whole, dict) and all(key in whole and contains(whole[key], part[key]) for key in part)
-    return bool(whole == part)
-
-
-@given(objects, objects, objects)
-def test_a_merge_reaches_the_manifest_and_applying_again_changes_nothing(
-    last: dict[str, Any], wanted: dict[str, Any], live: dict[str, Any]
-) -> None:
-    merged = merge(live, _merge.three_way(last, wanted, live))
-    assert contains(merged, wanted)
-    assert _merge.three_way(wanted, wanted, merged) == {}
-
-
-def test_the_last_applied_annotation_is_read_back() -> None:
-    manifest = {"kind": "ConfigMap", "metadata": {"name": "a", "annotations": {"note": "b"}}}
-    noted = _merge.with_last_applied(manifest)
-    assert _merge.last_applied(noted) == manifest
-    assert _merge.with_last_applied(noted) == noted
-    assert _merge.last_applied({"metadata": {"annotations": {_merge.LAST_APPLIED: "{"}}}) is None
 
 
 def deployment(**status: int) -> dict[str, Any]:

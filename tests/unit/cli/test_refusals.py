@@ -24,9 +24,33 @@ spec:
 DECODE = 'Pod in version "v1" cannot be handled as a Pod: '
 
 
+APPLIED = "failed to create typed patch object (default/web; /v1, Kind=Pod): "
+
+
 @pytest.mark.parametrize(
     ("message", "said"),
     [
+        (
+            APPLIED + ".spec.foo: field not declared in schema",
+            'unknown field "spec.foo"; kubectl explain shows the fields there are',
+        ),
+        (
+            APPLIED + "errors:\n  .spec.foo: field not declared in schema\n  .bar: field not declared in schema",
+            'unknown field "spec.foo", unknown field "bar"; kubectl explain shows the fields there are',
+        ),
+        (
+            APPLIED + '.spec.containers[name="b"].ports[containerPort="http",protocol="TCP"].containerPort: expected'
+            " numeric (int or float), got string",
+            "spec.containers.ports.containerPort is 'http', but must be a number",
+        ),
+        (
+            APPLIED + '.spec.containers[name="b"].image: expected string, got &value.valueUnstructured{Value:7}',
+            "spec.containers.image is 7, but must be text",
+        ),
+        (
+            APPLIED + '.spec.containers: duplicate entries for key [name="a"]',
+            'spec.containers: duplicate entries for key [name="a"]',
+        ),
         (
             DECODE + "json: cannot unmarshal string into Go struct field ContainerPort.spec.containers.ports."
             "containerPort of type int32",
@@ -58,3 +82,16 @@ DECODE = 'Pod in version "v1" cannot be handled as a Pod: '
 )
 def test_place_field_value_and_what_it_should_be(message: str, said: str) -> None:
     assert explain(POD, ApiError(400, "BadRequest", message)) == f'pod.yaml: Pod "web": {said}'
+
+
+def test_a_conflict_says_who_manages_what() -> None:
+    causes = [
+        {"reason": "FieldManagerConflict", "message": 'conflict with "kubectl"', "field": ".spec.replicas"},
+        {"reason": "FieldManagerConflict", "message": 'conflict with "kubectl"', "field": ".spec.paused"},
+        {"reason": "FieldManagerConflict", "message": 'conflict with "hpa" using apps/v1', "field": ".spec.replicas"},
+    ]
+    error = ApiError(409, "Conflict", "Apply failed with 3 conflicts", {"causes": causes})
+    assert explain(POD, error) == (
+        'pod.yaml: Pod "web": spec.replicas, spec.paused managed by "kubectl"; spec.replicas managed by "hpa" using'
+        " apps/v1; take them with --force-conflicts, or leave them out of the manifest"
+    )
