@@ -150,12 +150,7 @@ async def apply_one(
         if error.code != NOT_FOUND:
             raise
     applied = await client.patch(
-        resource,
-        name,
-        manifest,
-        namespace=namespace,
-        kind=PatchType.APPLY,
-        params={**params, **(FORCE if force else {})},
+        resource, name, manifest, namespace=namespace, kind=PatchType.APPLY, params=apply_params
     )
     if live is None:
         return applied, "created"
