@@ -37,18 +37,18 @@ class Advertised:
 async def bootstrap(registry: Registry, advertised: Advertised) -> None:
     """Make what is missing and put right what differs; raises ``ApiError``."""
     for name in SYSTEM_NAMESPACES:
-        await _ensure(registry, NAMESPACES, {"metadata": {"name": name}}, ())
+        await ensure(registry, NAMESPACES, {"metadata": {"name": name}}, ())
     await reconcile(registry, SELF)
-    await _ensure(registry, SERVICE_CIDRS, _service_cidr(registry), ())
+    await ensure(registry, SERVICE_CIDRS, _service_cidr(registry), ())
     await _service_cidr_is_ready(registry)
-    await _ensure(registry, SERVICES, _service(advertised), ())
+    await ensure(registry, SERVICES, _service(advertised), ())
     if ipaddress.ip_address(advertised.address).is_loopback:
         return  # nothing but this machine reaches it, and no endpoint may be a loopback address
-    await _ensure(registry, ENDPOINTS, _endpoints(advertised), ("subsets",))
-    await _ensure(registry, ENDPOINT_SLICES, _slice(advertised), ("endpoints", "ports"))
+    await ensure(registry, ENDPOINTS, _endpoints(advertised), ("subsets",))
+    await ensure(registry, ENDPOINT_SLICES, _slice(advertised), ("endpoints", "ports"))
 
 
-async def _ensure(registry: Registry, resource: Resource, wanted: Object, fields: tuple[str, ...]) -> None:
+async def ensure(registry: Registry, resource: Resource, wanted: Object, fields: tuple[str, ...]) -> None:
     """Create ``wanted``, or make the ``fields`` of what is there equal to it."""
     metadata = wanted["metadata"]
     write = Write(SELF, resource, metadata.get("namespace", ""), metadata["name"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -16,13 +16,17 @@ from picluster.apiserver.authn import ANONYMOUS, User, user_of
 BODY_MAX_BYTES = 3 << 20
 LINE_MAX_BYTES = 64 << 10
 
+Identify = Callable[[Mapping[str, Any], bytes], User]
+"""Who shows a certificate, given as ``getpeercert`` has it and as it is."""
+
 
 class Connection(web.RequestHandler):
     """The peer certificate is read once, after the handshake; every request of the connection has its user."""
 
-    def __init__(self, manager: web.Server, **options: Any) -> None:
+    def __init__(self, manager: HttpServer, identify: Identify, **options: Any) -> None:
         super().__init__(manager, **options)
         self.user: User = ANONYMOUS
+        self._identify = identify
         self._on_lost: set[Callable[[], None]] = set()
         self._writable: asyncio.Event = asyncio.Event()
         self._writable.set()
@@ -30,7 +34,7 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         tls = transport.get_extra_info("ssl_object")
         if tls is not None and (certificate := tls.getpeercert()):
-            self.user = user_of(certificate, tls.getpeercert(binary_form=True))
+            self.user = self._identify(certificate, tls.getpeercert(binary_form=True))
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -60,12 +64,14 @@ class Connection(web.RequestHandler):
 class HttpServer(web.Server):
     """aiohttp's low-level server, with connections of ours and Kubernetes' limits."""
 
-    def __init__(self, handler: Callable[[web.BaseRequest], Any]) -> None:
+    def __init__(self, handler: Callable[[web.BaseRequest], Any], identify: Identify = user_of) -> None:
         super().__init__(handler, request_factory=self._request)
+        self._identify = identify
 
     def __call__(self) -> Connection:
         return Connection(
             self,
+            self._identify,
             loop=asyncio.get_running_loop(),
             access_log=None,
             max_line_size=LINE_MAX_BYTES,

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from picluster.api.resources import COMPONENT_STATUSES, SERVICES, TOKEN_REVIEWS
+from picluster.api.resources import COMPONENT_STATUSES, CONFIGMAPS, SERVICES, TOKEN_REVIEWS
 from picluster.apiserver import connects, wellknown
 from picluster.apiserver.admission.access import RequestAccess
 from picluster.apiserver.admission.chain import Chain
@@ -25,7 +25,8 @@ from picluster.apiserver.admission.serviceaccount import ServiceAccount
 from picluster.apiserver.admission.webhooks.dispatch import Dispatcher
 from picluster.apiserver.admission.webhooks.mutating import MutatingWebhooks
 from picluster.apiserver.admission.webhooks.validating import ValidatingWebhooks
-from picluster.apiserver.authn import User, oidc
+from picluster.apiserver.aggregation import trusted
+from picluster.apiserver.authn import User, oidc, user_of
 from picluster.apiserver.authn.authenticator import Authenticator
 from picluster.apiserver.authn.bootstraptokens import BootstrapTokens
 from picluster.apiserver.authn.legacytokens import LegacyTokenUse
@@ -34,12 +35,12 @@ from picluster.apiserver.authn.serviceaccounts import ServiceAccountTokens
 from picluster.apiserver.authn.tokenkeys import DEFAULT_ISSUER, ServiceAccountConfig, TokenKeys
 from picluster.apiserver.authn.tokenreview import token_review
 from picluster.apiserver.authz.setup import Authorization
-from picluster.apiserver.bootstrap import Advertised, bootstrap
+from picluster.apiserver.bootstrap import Advertised, bootstrap, ensure
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.connection import HttpServer
 from picluster.apiserver.crd.definitions import Definitions
-from picluster.apiserver.frontproxy import FrontProxy
+from picluster.apiserver.frontproxy import FrontProxy, Peers
 from picluster.apiserver.health import health_handler, metrics_handler
 from picluster.apiserver.http import Features, Handler
 from picluster.apiserver.metrics import Metrics
@@ -159,6 +160,8 @@ class ApiServer:
             await self._listen()
             await ipaddresses.repair(self.registry)
             await bootstrap(self.registry, Advertised(self._services.first, self.config.advertise, self.port))
+            trust = trusted.config_map(self.config.client_ca, self.config.front_proxy)
+            await ensure(self.registry, CONFIGMAPS, trust, ("data",))
         except BaseException:
             await self.stop()
             raise
@@ -212,7 +215,8 @@ class ApiServer:
                 self._authorization.gate,
                 self._metrics,
                 self.features,
-            )
+            ),
+            user_of if self.config.front_proxy is None else Peers(self.config.client_ca, self.config.front_proxy).user,
         )
         self._listener = await asyncio.get_running_loop().create_server(
             self._http, self.config.bind, self.config.port, ssl=tls_context(self.config), backlog=BACKLOG
@@ -283,5 +287,7 @@ def tls_context(config: ApiServerConfig) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(config.cert, config.key)
     context.load_verify_locations(config.client_ca)
+    if config.front_proxy is not None:
+        context.load_verify_locations(config.front_proxy.client_ca)
     context.verify_mode = ssl.CERT_OPTIONAL
     return context

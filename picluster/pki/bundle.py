@@ -111,12 +111,12 @@ def ensure_authority(bundle: Bundle, now_s: float, name: str = "ca") -> Authorit
     return authority
 
 
-def load_authority(directory: Path) -> Authority:
+def load_authority(directory: Path, name: str = "ca") -> Authority:
     """The CA of a directory that ``ensure`` completed; raises ``PkiError`` when there is none."""
-    pem, key_pem_bytes = read_file(directory / "ca.crt"), read_file(directory / "ca.key")
+    pem, key_pem_bytes = read_file(directory / f"{name}.crt"), read_file(directory / f"{name}.key")
     if pem is None or key_pem_bytes is None:
         raise PkiError(f"{directory} has no certificate authority: make one with: picluster pki init --dir {directory}")
-    return _checked_authority(directory / "ca.crt", pem, _parse_key(directory / "ca.key", key_pem_bytes))
+    return _checked_authority(directory / f"{name}.crt", pem, _parse_key(directory / f"{name}.key", key_pem_bytes))
 
 
 def ensure_leaf(bundle: Bundle, name: str, profile: Profile, authority: Authority, now_s: float) -> None:

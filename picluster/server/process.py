@@ -17,13 +17,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from picluster.client import Client, ClientConfig, ConfigError
 from picluster.server.config import ServerConfig, ServerError
 from picluster.server.listener import port_refused
 from picluster.server.systemd import notify
 from picluster.util.clock import SYSTEM_CLOCK
+
+if TYPE_CHECKING:
+    from picluster.apiserver.frontproxy import FrontProxy
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +106,7 @@ async def apiserver(config: ServerConfig) -> AsyncIterator[None]:
         service_cidr=config.service_cidr,
         agent_client_cert=config.pki_dir / "apiserver-kubelet-client.crt",
         agent_client_key=config.pki_dir / "apiserver-kubelet-client.key",
+        front_proxy=front_proxy(config.pki_dir),
         service_accounts=ServiceAccountConfig(
             signing_key=config.signing_key,
             keys=config.service_accounts.keys or (config.pki_dir / "sa.pub",),
@@ -131,6 +135,15 @@ async def apiserver(config: ServerConfig) -> AsyncIterator[None]:
         yield
     finally:
         await bounded(server.stop(), APISERVER_STOP_S, "the API server")
+
+
+def front_proxy(pki_dir: Path) -> FrontProxy | None:
+    """The PKI's front proxy; one that was made before there were any has none."""
+    from picluster.apiserver.frontproxy import FrontProxy
+
+    names = ("front-proxy-ca.crt", "front-proxy-client.crt", "front-proxy-client.key")
+    client_ca, cert, key = (pki_dir / name for name in names)
+    return FrontProxy(client_ca, cert, key) if cert.exists() else None
 
 
 async def schedule(client: Client) -> None:

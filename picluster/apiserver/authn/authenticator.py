@@ -1,7 +1,7 @@
 """Who asks, of all that a request and its connection show.
 
-In Kubernetes' order: the certificate, then the bearer token, then nobody. A token that nobody takes for good is a 401,
-never an anonymous request.
+In Kubernetes' order: whom a front proxy speaks for, the certificate, then the bearer token, then nobody. A token that
+nobody takes for good is a 401, never an anonymous request.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from aiohttp import web
 from picluster.api import errors
 from picluster.apiserver.authn.result import Authenticated, InvalidToken, TokenAuthenticator
 from picluster.apiserver.authn.user import User
+from picluster.apiserver.frontproxy import FRONT_PROXY, told_user
 
 BEARER = "bearer "
 PROTOCOL_PREFIX = "base64url.bearer.authorization.k8s.io."
@@ -32,6 +33,8 @@ class Authenticator:
         """Whoever asks; ``peer`` is who the connection is. Raises ``ApiError`` 401 for a token that is not good."""
         if not peer.anonymous:
             return Authenticated(peer, ())
+        if peer is FRONT_PROXY and (told := told_user(request.headers)) is not None:
+            return Authenticated(told, ())
         token = bearer_token(request)
         if not token:
             return Authenticated(peer, ())

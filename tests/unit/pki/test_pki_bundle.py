@@ -64,7 +64,7 @@ def test_private_files_are_private(place: Place) -> None:
     finally:
         os.umask(old)
     private = [*place.pki.glob("*.key"), *place.root.glob("*.kubeconfig")]
-    assert len(private) == 10
+    assert len(private) == 12
     assert {path.stat().st_mode & 0o777 for path in private} == {0o600}
 
 
@@ -78,6 +78,8 @@ def test_every_certificate_says_its_profile(whole: Path) -> None:
         "admin": "CN=kubernetes-admin,O=system:masters",
         "scheduler": "CN=system:kube-scheduler",
         "controllers": "CN=system:kube-controller-manager",
+        "front-proxy-ca": "CN=picluster-front-proxy-ca",
+        "front-proxy-client": "CN=front-proxy-client",
     }
     assert set(san_values(place.certificate("apiserver"))) == {
         "kubernetes",
@@ -162,7 +164,7 @@ def test_a_power_cut_at_any_write_is_completed_by_the_next_run(
         patch.setattr(bundles, "write_file", CutAfter(writes))
         place.ensure()
     keys = {name: data for name, data in place.contents().items() if name.endswith(".key")}
-    assert len(place.ensure()) == 18 - writes
+    assert len(place.ensure()) == 22 - writes
     after = place.contents()
     assert {name: after[name] for name in keys} == keys
     assert not [name for name in after if name.endswith(".tmp")]
@@ -180,6 +182,7 @@ def test_certificates_are_renewed_before_they_expire(place: Place) -> None:
         "admin.crt",
         "scheduler.crt",
         "controllers.crt",
+        "front-proxy-client.crt",
         "admin.kubeconfig",
     }
     assert (place.pki / "admin.key").read_bytes() == keys
