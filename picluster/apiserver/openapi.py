@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -20,16 +20,15 @@ from picluster.api import schema
 from picluster.api.resources import Resource
 from picluster.api.types import Object
 from picluster.apiserver import openapi_proto
+from picluster.apiserver.catalog import Definitions
+from picluster.apiserver.crd import publish
 from picluster.apiserver.discovery import subresource
 
 _V2_PREFIX = "#/definitions/"
 _V3_PREFIX = "#/components/schemas/"
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
-PATCH_TYPES = (
-    "application/json-patch+json",
-    "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
-)
+CUSTOM_PATCH_TYPES = ("application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml")
+PATCH_TYPES = (*CUSTOM_PATCH_TYPES[:2], "application/strategic-merge-patch+json", CUSTOM_PATCH_TYPES[2])
 BODY_SCHEMAS = {
     "Scale": "io.k8s.api.autoscaling.v1.Scale",
     "Binding": "io.k8s.api.core.v1.Binding",
@@ -63,6 +62,7 @@ _DELETE = (
     _WRITE[0],
 )
 Parameter = tuple[str, str, str]
+NONE_CUSTOM: Definitions = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,7 @@ class Operation:
     answer: str
     kind: tuple[str, str, str]
     body: str = ""
+    patches: tuple[str, ...] = PATCH_TYPES
 
 
 def group_path(resource: Resource) -> str:
@@ -85,14 +86,23 @@ def group_path(resource: Resource) -> str:
     return f"apis/{resource.group}/{resource.version}" if resource.group else f"api/{resource.version}"
 
 
-def v3(resources: Iterable[Resource], path: str) -> Object | None:
+def definition_name(resource: Resource) -> str:
+    """``io.k8s.api.apps.v1.Deployment``; for a custom resource ``com.example.v1.CronTab`` (``ToRESTFriendlyName``)."""
+    return resource.schema or ".".join([*reversed(resource.group.split(".")), resource.version, resource.kind])
+
+
+def list_definition_name(resource: Resource) -> str:
+    return definition_name(resource).removesuffix(resource.kind) + resource.list_kind
+
+
+def v3(resources: Iterable[Resource], path: str, custom: Definitions = NONE_CUSTOM) -> Object | None:
     """The OpenAPI v3 document of one group version, or ``None`` when it is not served."""
     found = [resource for resource in resources if group_path(resource) == path]
     if not found:
         return None
     operations = [operation for resource in found for operation in operations_of(resource)]
     names = {name for op in operations for name in (op.answer, op.body) if name}
-    schemas = {name: _v3_schema(schema.with_descriptions(name)) for name in _reachable(names)}
+    schemas = {name: _v3_schema(_described(name, custom)) for name in _reachable(names, custom)}
     return {
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": f"v{KUBERNETES_VERSION}"},
@@ -101,15 +111,16 @@ def v3(resources: Iterable[Resource], path: str) -> Object | None:
     }
 
 
-def v2(resources: Iterable[Resource]) -> Object:
+def v2(resources: Iterable[Resource], custom: Definitions = NONE_CUSTOM) -> Object:
     """The one OpenAPI v2 (Swagger) document."""
+    custom = {name: publish.as_v2(body) for name, body in custom.items()}
     operations = [operation for resource in resources for operation in operations_of(resource)]
     names = {name for op in operations for name in (op.answer, op.body) if name}
     return {
         "swagger": "2.0",
         "info": {"title": "Kubernetes", "version": f"v{KUBERNETES_VERSION}"},
         "paths": _paths(operations, _v2_operation, _v2_parameter),
-        "definitions": {name: schema.with_descriptions(name) for name in _reachable(names)},
+        "definitions": {name: _described(name, custom) for name in _reachable(names, custom)},
         "securityDefinitions": {"BearerToken": _BEARER},
         "security": [{"BearerToken": []}],
     }
@@ -119,11 +130,21 @@ _BEARER = {"type": "apiKey", "name": "authorization", "in": "header", "descripti
 
 
 class Documents:
-    """The documents of a set of resources as bytes, each written when first asked for and kept."""
+    """The documents of a set of resources as bytes, each written when first asked for and kept.
 
-    def __init__(self, resources: Iterable[Resource]) -> None:
+    ``custom`` are the definitions of custom resources; what ``before`` has written of group versions that are as they
+    were is not written again.
+    """
+
+    def __init__(
+        self, resources: Iterable[Resource], custom: Definitions = NONE_CUSTOM, before: Documents | None = None
+    ) -> None:
         self._resources = tuple(resources)
-        self.group_version = lru_cache(maxsize=None)(self._group_version)
+        self._custom = custom
+        self._written: dict[str, tuple[object, bytes]] = {}
+        if before is not None:
+            paths = {group_path(resource) for resource in self._resources}
+            self._written = {path: kept for path, kept in before._written.items() if path in paths}
         self.swagger = lru_cache(maxsize=1)(self._swagger)
         self.swagger_proto = lru_cache(maxsize=1)(self._swagger_proto)
 
@@ -135,25 +156,36 @@ class Documents:
             paths[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest}"}
         return {"paths": paths}
 
-    def _group_version(self, path: str) -> bytes | None:
-        document = v3(self._resources, path)
-        return None if document is None else orjson.dumps(document)
+    def group_version(self, path: str) -> bytes | None:
+        rows = [resource for resource in self._resources if group_path(resource) == path]
+        made_of = (rows, [self._custom.get(definition_name(row)) for row in rows])
+        if not rows:
+            return None
+        kept = self._written.get(path)
+        if kept is None or kept[0] != made_of:
+            kept = self._written[path] = (made_of, orjson.dumps(v3(rows, path, self._custom)))
+        return kept[1]
 
     def _swagger(self) -> bytes:
-        return orjson.dumps(v2(self._resources))
+        return orjson.dumps(v2(self._resources, self._custom))
 
     def _swagger_proto(self) -> bytes:
-        return openapi_proto.document(v2(self._resources))
+        return openapi_proto.document(v2(self._resources, self._custom))
 
 
 def operations_of(resource: Resource) -> Iterator[Operation]:
     """Everything that can be asked of a resource and its subresources."""
+    for operation in _operations(resource):
+        yield operation if resource.schema else replace(operation, patches=CUSTOM_PATCH_TYPES)
+
+
+def _operations(resource: Resource) -> Iterator[Operation]:
     collection = resource.path("{namespace}" if resource.namespaced else None)
     item = f"{collection}/{{name}}"
     kind = (resource.group, resource.version, resource.kind)
-    stem = _camel(resource.group.partition(".")[0] or "core") + _camel(resource.version)
+    stem = _stem(resource) + _camel(resource.version)
     scoped = stem + ("Namespaced" if resource.namespaced else "") + resource.kind
-    full, listed = resource.schema, _list_schema(resource)
+    full, listed = definition_name(resource), _list_schema(resource)
     what, status = resource.kind, _META + "Status"
     plan: list[tuple[str, str, str, str, str, str, tuple[Parameter, ...], str, str]] = [
         ("list", collection, "get", "list", "list or watch objects of kind", f"list{scoped}", _LIST, listed, ""),
@@ -178,7 +210,7 @@ def operations_of(resource: Resource) -> Iterator[Operation]:
 
 def _subresource_operations(resource: Resource, name: str, path: str, scoped: str) -> Iterator[Operation]:
     sub = subresource(resource, name)
-    answer = BODY_SCHEMAS.get(sub.kind, "" if sub.kind else resource.schema)
+    answer = BODY_SCHEMAS.get(sub.kind, "" if sub.kind else definition_name(resource))
     kind = (resource.group, resource.version, resource.kind)
     if sub.kind:
         kind = (sub.group, sub.version or "v1", sub.kind)
@@ -202,8 +234,17 @@ def _subresource_operations(resource: Resource, name: str, path: str, scoped: st
 
 
 def _list_schema(resource: Resource) -> str:
+    if not resource.schema:
+        return list_definition_name(resource)
     name = resource.schema + "List"
     return name if name in schema.definitions() else resource.schema
+
+
+def _stem(resource: Resource) -> str:
+    """How operations on a group's resources begin; groups of custom resources may differ in any part of the name."""
+    if resource.schema:
+        return _camel(resource.group.partition(".")[0] or "core")
+    return "".join(_camel(part) for part in resource.group.replace("-", ".").split("."))
 
 
 def _camel(word: str) -> str:
@@ -242,7 +283,7 @@ def _v3_operation(operation: Operation) -> Object:
         answer["content"] = {"*/*": {"schema": {"type": "string"}}}
     body: Object = {}
     if operation.body:
-        media = PATCH_TYPES if operation.method == "patch" else ("*/*",)
+        media = operation.patches if operation.method == "patch" else ("*/*",)
         reference = {"schema": {"$ref": _V3_PREFIX + operation.body}}
         body = {"requestBody": {"content": dict.fromkeys(media, reference), "required": operation.method != "delete"}}
     return {
@@ -261,7 +302,7 @@ def _v3_parameter(parameter: Parameter, where: str, *, required: bool = False) -
 
 def _v2_operation(operation: Operation) -> Object:
     parameters = [_v2_parameter(parameter, "query") for parameter in operation.parameters]
-    consumes = list(PATCH_TYPES) if operation.method == "patch" else ["*/*"]
+    consumes = list(operation.patches) if operation.method == "patch" else ["*/*"]
     if operation.body:
         needed = {} if operation.method == "delete" else {"required": True}
         parameters.insert(0, {"name": "body", "in": "body", **needed, "schema": {"$ref": _V2_PREFIX + operation.body}})
@@ -282,7 +323,11 @@ def _v2_parameter(parameter: Parameter, where: str, *, required: bool = False) -
     return {"name": name, "in": where, "description": text, **needed, "type": kind, "uniqueItems": True}
 
 
-def _reachable(names: Iterable[str]) -> list[str]:
+def _described(name: str, custom: Definitions) -> Object:
+    return custom[name] if name in custom else schema.with_descriptions(name)
+
+
+def _reachable(names: Iterable[str], custom: Definitions) -> list[str]:
     """``names`` and every definition that they refer to, sorted."""
     found: set[str] = set()
     queue = list(names)
@@ -290,7 +335,7 @@ def _reachable(names: Iterable[str]) -> list[str]:
         name = queue.pop()
         if name not in found:
             found.add(name)
-            queue += _references(schema.definition(name))
+            queue += _references(custom[name] if name in custom else schema.definition(name))
     return sorted(found)
 
 

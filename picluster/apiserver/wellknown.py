@@ -56,7 +56,7 @@ class Written:
         if self._generation != self._catalog.generation:
             self._generation = self._catalog.generation
             self._kept = {}
-            self._documents = Documents(tuple(self._catalog))
+            self._documents = Documents(tuple(self._catalog), self._catalog.definitions(), self._documents)
 
 
 def paths(catalog: Catalog, server_address: Callable[[], str]) -> dict[str, PathHandler]:

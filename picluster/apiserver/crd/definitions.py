@@ -24,6 +24,7 @@ from picluster.apiserver.crd import cleanup, conditions, publish
 from picluster.apiserver.crd.conversion import WebhookConversion
 from picluster.apiserver.crd.definition import Definition, schema_of
 from picluster.apiserver.crd.kind import kinds_of
+from picluster.apiserver.openapi import definition_name, list_definition_name
 from picluster.apiserver.registry.registry import Registry, Write
 from picluster.apiserver.registry.store import decoded
 from picluster.apiserver.registry.update import change_object
@@ -93,11 +94,12 @@ class Definitions:
         self._rows[name] = tuple(kind.resource for kind in kinds.values())
         self._registry.kinds.update({kind.resource: kind for kind in kinds.values()})
         rows = {version["name"]: kinds[version["name"]].resource for version in definition.served}
-        described = {
-            title: body
-            for version in definition.served
-            for title, body in publish.definitions(rows[version["name"]], schema_of(version)).items()
-        }
+        described = {}
+        for version in definition.served:
+            row = rows[version["name"]]
+            title = definition_name(row)
+            described[title] = publish.definition(row, schema_of(version))
+            described[list_definition_name(row)] = publish.list_definition(row, title)
         self._catalog.set(name, tuple(rows.values()), described)
 
     def _forget(self, name: str) -> None:

@@ -47,15 +47,9 @@ _LIST_METADATA = {"description": f"Standard list metadata. More info: {_DOCS}#ty
 _JUNCTORS = ("allOf", "anyOf", "oneOf", "not")
 
 
-def name_of(row: Resource) -> str:
-    """``com.example.stable.v1.CronTab`` (``ToRESTFriendlyName``)."""
-    return ".".join([*reversed(row.group.split(".")), row.version, row.kind])
-
-
-def definitions(row: Resource, schema: Object) -> dict[str, Object]:
-    """The definitions of an object and of a list of ``row``."""
-    name = name_of(row)
-    listed: Object = {
+def list_definition(row: Resource, name: str) -> Object:
+    """The definition of a list of objects whose definition is called ``name``."""
+    return {
         "description": f"{row.list_kind} is a list of {row.kind}",
         "type": "object",
         "required": ["items"],
@@ -70,8 +64,6 @@ def definitions(row: Resource, schema: Object) -> dict[str, Object]:
         },
         "x-kubernetes-group-version-kind": [_gvk(row, row.list_kind)],
     }
-    listed_name = name.removesuffix(row.kind) + row.list_kind
-    return {name: _object(row, schema), listed_name: listed}
 
 
 def as_v2(definition: Object) -> Object:
@@ -82,7 +74,8 @@ def as_v2(definition: Object) -> Object:
     return _v2(definition)
 
 
-def _object(row: Resource, schema: Object) -> Object:
+def definition(row: Resource, schema: Object) -> Object:
+    """The definition of an object of ``row``."""
     gvk = {"x-kubernetes-group-version-kind": [_gvk(row, row.kind)]}
     if not schema or shape.failures(schema, ""):
         return {"type": "object", **gvk}
