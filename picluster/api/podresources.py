@@ -15,23 +15,37 @@ _QOS_RESOURCES = ("cpu", "memory")
 
 def pod_requests(spec: Object) -> Amounts:
     """The requests of a whole pod: containers, the worst moment of its init containers, and the overhead."""
-    total = container_requests(spec)
-    for name, amount in ((spec.get("resources") or {}).get("requests") or {}).items():
+    return _of_pod(spec, "requests")
+
+
+def pod_limits(spec: Object) -> Amounts:
+    """The limits of a whole pod; the overhead adds to those that there are."""
+    return _of_pod(spec, "limits")
+
+
+def _of_pod(spec: Object, kind: str) -> Amounts:
+    total = _of_containers(spec, kind)
+    for name, amount in ((spec.get("resources") or {}).get(kind) or {}).items():
         total[name] = nanos(amount)
     for name, amount in (spec.get("overhead") or {}).items():
-        total[name] = total.get(name, 0) + nanos(amount)
+        if kind == "requests" or name in total:
+            total[name] = total.get(name, 0) + nanos(amount)
     return total
 
 
 def container_requests(spec: Object) -> Amounts:
     """What the containers request together; init containers run one by one, beside the sidecars started before them."""
+    return _of_containers(spec, "requests")
+
+
+def _of_containers(spec: Object, kind: str) -> Amounts:
     total: Amounts = {}
     for container in spec.get("containers") or ():
-        _add(total, _requests(container))
+        _add(total, _amounts(container, kind))
     sidecars: Amounts = {}
     worst: Amounts = {}
     for container in spec.get("initContainers") or ():
-        requests = _requests(container)
+        requests = _amounts(container, kind)
         if container.get("restartPolicy") == "Always":
             _add(total, requests)
             _add(sidecars, requests)
@@ -66,9 +80,9 @@ def qos_class(spec: Object) -> str:
 _GROUPS = ("containers", "initContainers")
 
 
-def _requests(container: Object) -> Amounts:
-    requests = (container.get("resources") or {}).get("requests") or {}
-    return {name: nanos(amount) for name, amount in requests.items()}
+def _amounts(container: Object, kind: str) -> Amounts:
+    amounts = (container.get("resources") or {}).get(kind) or {}
+    return {name: nanos(amount) for name, amount in amounts.items()}
 
 
 def _counted(amounts: Object | None) -> Amounts:

@@ -14,17 +14,9 @@ from picluster.api.resources import COMPONENT_STATUSES, CONFIGMAPS, SERVICES, TO
 from picluster.apiserver import connects, wellknown
 from picluster.apiserver.admission.access import RequestAccess
 from picluster.apiserver.admission.chain import Chain
-from picluster.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
-from picluster.apiserver.admission.namespacelifecycle import NamespaceLifecycle
-from picluster.apiserver.admission.noderestriction import NodeRestriction
+from picluster.apiserver.admission.plugins import ordered
 from picluster.apiserver.admission.policies.dispatch import PolicyDispatcher
-from picluster.apiserver.admission.policies.mutating import MutatingPolicies
-from picluster.apiserver.admission.policies.validating import ValidatingPolicies
-from picluster.apiserver.admission.priority import Priority
-from picluster.apiserver.admission.serviceaccount import ServiceAccount
 from picluster.apiserver.admission.webhooks.dispatch import Dispatcher
-from picluster.apiserver.admission.webhooks.mutating import MutatingWebhooks
-from picluster.apiserver.admission.webhooks.validating import ValidatingWebhooks
 from picluster.apiserver.aggregation import trusted
 from picluster.apiserver.authn import User, oidc, user_of
 from picluster.apiserver.authn.authenticator import Authenticator
@@ -131,7 +123,7 @@ class ApiServer:
         self._authorization = Authorization(self.cache)
         self._services = ServiceAllocator(config.service_cidr, rng or random.SystemRandom())
         store = Store(self._backend, self.cache, self._metrics, stale)
-        self.registry = Registry(store, self._admission(), self._services, clock)
+        self.registry = Registry(store, self._admission(store), self._services, clock)
         self._authorization.install(self.registry)
         self._definitions = Definitions(self.cache, self.catalog, self.registry, self._webhooks, clock)
         self._tasks = Tasks("apiserver")
@@ -255,24 +247,15 @@ class ApiServer:
     def _access(self, user: User) -> RequestAccess:
         return RequestAccess(self._authorization.chain, user)
 
-    def _admission(self) -> Chain:
+    def _admission(self, store: Store) -> Chain:
         dispatcher = Dispatcher(
             self.cache, self._webhooks, self.catalog, lambda resource: self.registry.kind(resource), self._access
         )
         policies = PolicyDispatcher(
             self.cache, self.catalog, lambda resource: self.registry.kind(resource), self._access
         )
-        plugins = (
-            NamespaceLifecycle(self.cache),
-            ServiceAccount(self.cache, self._clock, mounts=self.config.service_accounts is not None),
-            NodeRestriction(self.cache),
-            Priority(),
-            DefaultTolerationSeconds(),
-            MutatingPolicies(self.cache, policies),
-            MutatingWebhooks(self.cache, dispatcher),
-            ValidatingPolicies(self.cache, policies),
-            ValidatingWebhooks(self.cache, dispatcher),
-        )
+        mounts = self.config.service_accounts is not None
+        plugins = ordered(store, self._clock, dispatcher, policies, mounts_tokens=mounts)
         return Chain(plugins, self.config.disabled_admission)
 
 

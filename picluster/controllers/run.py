@@ -25,6 +25,7 @@ from picluster.controllers.node_lifecycle import NodeLifecycleController
 from picluster.controllers.nodeipam import NodeIpamController
 from picluster.controllers.podgc import PodGarbageCollector
 from picluster.controllers.replicaset import ReplicaSetController
+from picluster.controllers.resourcequota import ResourceQuotaController
 from picluster.controllers.rootcacertpublisher import RootCaPublisher
 from picluster.controllers.serviceaccount import ServiceAccountController
 from picluster.controllers.servicecidr import ServiceCidrController
@@ -117,5 +118,6 @@ def all_controllers(config: Settings) -> Iterator[Controller]:
     yield CsrCleanerController()
     yield BootstrapSigner(without_identity(config.public_url, authority))
     yield TokenCleaner()
+    yield ResourceQuotaController()
     yield NamespaceController()
     yield GarbageCollector()
