@@ -19,6 +19,9 @@ WORDS = {
     "secret": "create secret generic made --from-literal=password=hunter2",
     "serviceaccount": "create serviceaccount made",
     "deployment": "create deployment made --image=web:1 --replicas=2 --port=8080",
+    "ingress": 'create ingress made --rule="example.com/*=made:80"',
+    "role": "create role made --verb=get --resource=pods",
+    "rolebinding": "create rolebinding made --role=made --user=ann --serviceaccount=default:made",
     "service": "expose deployment made --port=80 --target-port=8080 --name=made",
 }
 ASSIGNED = ("uid", "resourceVersion", "creationTimestamp", "namespace", "generation", "managedFields", "annotations")
