@@ -101,6 +101,8 @@ async def serve(call: Call) -> web.StreamResponse:
         handler = HANDLERS.get((call.info.verb, "*"))
     if not call.resource.stored and call.info.verb in ("get", "list"):
         handler = _look
+    if not call.info.target.subresource and call.info.verb not in call.resource.verbs:
+        handler = None
     if handler is None or (not call.info.target.name and call.info.verb in ("update", "patch")):
         raise errors.method_not_supported(call.resource.group, call.resource.plural, call.info.verb)
     response = await handler(call)

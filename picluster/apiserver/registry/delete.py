@@ -11,10 +11,18 @@ import asyncio
 
 from picluster.api import errors, meta, strategy
 from picluster.api.resources import (
+    DEVICE_CLASSES,
     JOBS,
     NAMESPACES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    POD_TEMPLATES,
     PODS,
     REPLICATION_CONTROLLERS,
+    RESOURCE_CLAIM_TEMPLATES,
+    RESOURCE_CLAIMS,
+    RESOURCE_QUOTAS,
+    RESOURCE_SLICES,
     SERVICE_ACCOUNTS,
     SERVICES,
     Resource,
@@ -37,7 +45,10 @@ from picluster.storage.backend import RevisionMismatch
 
 DELETED_AT_ONCE_MAX = 64
 """How many objects of a collection are deleted at the same time, so that they share the store's commits."""
-SHOWN_WHEN_DELETED = frozenset({PODS, SERVICES, SERVICE_ACCOUNTS})
+SHOWN_WHEN_DELETED = frozenset({
+    PODS, SERVICES, SERVICE_ACCOUNTS, POD_TEMPLATES, RESOURCE_QUOTAS, PERSISTENT_VOLUMES, PERSISTENT_VOLUME_CLAIMS,
+    DEVICE_CLASSES, RESOURCE_CLAIMS, RESOURCE_CLAIM_TEMPLATES, RESOURCE_SLICES,
+})  # fmt: skip
 """Kinds whose deletion answers with the object instead of a Status (``ReturnDeletedObject``)."""
 ORPHANING = frozenset({JOBS, REPLICATION_CONTROLLERS})
 """Kinds whose pods stay when nobody says otherwise (``DefaultGarbageCollectionPolicy``)."""
