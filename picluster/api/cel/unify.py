@@ -52,6 +52,8 @@ def assignable(bound: Bound, one: Type, other: Type) -> bool:
         return True
     if one == types.NULL or other == types.NULL:
         return _nullable(other if one == types.NULL else one)
+    if one.name == other.name == "type":
+        return True
     if one.name != other.name or len(one.params) != len(other.params):
         return False
     if one.params:

@@ -1,7 +1,4 @@
-"""What webhooks and admission policies have in common. Source: ``pkg/apis/admissionregistration/validation``.
-
-Expressions are compiled by whoever runs them; here they are only looked at from outside.
-"""
+"""What webhooks and admission policies have in common. Source: ``pkg/apis/admissionregistration/validation``."""
 
 from __future__ import annotations
 
@@ -116,15 +113,18 @@ def _named_rule(found: Object, path: str, failures: Failures) -> None:
     rule(found, path, failures)
 
 
-def match_conditions(found: Iterable[Object] | None, path: str, failures: Failures) -> None:
+def match_conditions(found: Iterable[Object] | None, path: str, failures: Failures, *, params: bool = False) -> None:
     listed = list(found or ())
     if len(listed) > MATCH_CONDITIONS_MAX:
         failures.append(too_many(path, len(listed), MATCH_CONDITIONS_MAX))
     seen: set[str] = set()
     for index, condition in enumerate(listed):
         where, name = f"{path}[{index}]", condition.get("name") or ""
-        if not (condition.get("expression") or "").strip():
+        source = condition.get("expression") or ""
+        if not source.strip():
             failures.append(required(f"{where}.expression"))
+        else:
+            check_match_condition(source, f"{where}.expression", failures, params=params)
         if not name:
             failures.append(required(f"{where}.name"))
             continue
@@ -132,6 +132,13 @@ def match_conditions(found: Iterable[Object] | None, path: str, failures: Failur
         if name in seen:
             failures.append(duplicate(f"{where}.name", name))
         seen.add(name)
+
+
+def check_match_condition(source: str, path: str, failures: Failures, *, params: bool) -> None:
+    from picluster.api.cel import BOOL, admission
+    from picluster.api.validation.expressions import check
+
+    check(source, admission.variables(params=params), BOOL, path, failures)
 
 
 def param_kind(kind: Object, path: str, failures: Failures) -> None:

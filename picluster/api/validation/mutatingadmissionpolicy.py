@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from picluster.api.errors import FieldError, invalid_value, required
 from picluster.api.types import Object
-from picluster.api.validation import policies
+from picluster.api.validation import expressions, policies
 
 Failures = list[FieldError]
 
@@ -24,6 +24,7 @@ def validate_update(new: Object, old: Object) -> Failures:
 def _contents(policy: Object, failures: Failures) -> None:
     spec = policy.get("spec") or {}
     policies.common_spec(spec, failures)
+    expressions.mutating_policy(spec, failures)
     mutations = spec.get("mutations") or []
     if not mutations:
         failures.append(required("spec.mutations", "mutations must contain at least one item"))

@@ -49,7 +49,8 @@ def common_spec(spec: Object, failures: Failures) -> None:
         admission.match_resources(constraints, "spec.matchConstraints", failures)
         if not constraints.get("resourceRules"):
             failures.append(required("spec.matchConstraints.resourceRules"))
-    admission.match_conditions(spec.get("matchConditions"), "spec.matchConditions", failures)
+    conditions = spec.get("matchConditions")
+    admission.match_conditions(conditions, "spec.matchConditions", failures, params=kind is not None)
     for index, variable in enumerate(spec.get("variables") or ()):
         _variable(variable, f"spec.variables[{index}]", failures)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from picluster.api import names
 from picluster.api.errors import FieldError, duplicate, invalid_value, required
 from picluster.api.types import Object
-from picluster.api.validation import admission, metadata, policies
+from picluster.api.validation import admission, expressions, metadata, policies
 from picluster.api.validation.common import named
 from picluster.api.validation.conditions import conditions
 
@@ -41,6 +41,7 @@ def validate_status(new: Object, old: Object) -> Failures:
 def _contents(policy: Object, failures: Failures) -> None:
     spec = policy.get("spec") or {}
     policies.common_spec(spec, failures)
+    expressions.validating_policy(spec, failures)
     validations, annotations = spec.get("validations") or [], spec.get("auditAnnotations") or []
     if not validations and not annotations:
         detail = "validations or auditAnnotations must contain at least one item"

@@ -327,3 +327,79 @@ async def test_an_eligible_policy_runs_again_when_another_changed_the_object(adm
     assert (await admin.create(MUTATING_BINDINGS, binding("z", "z"))).code == 201
     data = (await admin.create(CONFIGMAPS, configmap("a"))).body["data"]
     assert data == {"runs": "2", "seen": "yes", "late": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "path", "message"),
+    [
+        (
+            validating("p", {"expression": "object.a +"}),
+            "spec.validations[0].expression",
+            "compilation failed: ERROR: <input>:1:11: Syntax error: mismatched input '<EOF>' expecting",
+        ),
+        (
+            validating("p", {"expression": "object.metadata.name"}),
+            "spec.validations[0].expression",
+            "must evaluate to bool but got dyn",
+        ),
+        (
+            validating("p", {"expression": "true", "messageExpression": "params.x"}),
+            "spec.validations[0].messageExpression",
+            "compilation failed: ERROR: <input>:1:1: undeclared reference to 'params' (in container '')",
+        ),
+        (
+            validating("p", {"expression": "variables.b"}, variables=[{"name": "a", "expression": "1"}]),
+            "spec.validations[0].expression",
+            "compilation failed: ERROR: <input>:1:10: undefined field 'b'",
+        ),
+        (
+            validating("p", {"expression": "true"}, variables=[{"name": "a", "expression": "1 + true"}]),
+            "spec.variables[0].expression",
+            "compilation failed: ERROR: <input>:1:3: found no matching overload for '_+_' applied to '(int, bool)'",
+        ),
+        (
+            validating("p", {"expression": "true"}, matchConditions=[{"name": "c", "expression": "request.nope"}]),
+            "spec.matchConditions[0].expression",
+            "compilation failed: ERROR: <input>:1:8: undefined field 'nope'",
+        ),
+        (
+            validating("p", {"expression": "true"}, auditAnnotations=[{"key": "k", "valueExpression": "1"}]),
+            "spec.auditAnnotations[0].valueExpression",
+            "must evaluate to one of [string null_type] but got int",
+        ),
+        (
+            mutating("p", applies("[JSONPatch{}]")),
+            "spec.mutations[0].applyConfiguration.expression",
+            "must evaluate to Object but got list(JSONPatch)",
+        ),
+        (
+            mutating("p", patches("[JSONPatch{op: 1}]")),
+            "spec.mutations[0].jsonPatch.expression",
+            "compilation failed: ERROR: <input>:1:14: expected type of field 'op' is 'string' but provided type is 'int'",
+        ),
+    ],
+)
+async def test_expressions_are_checked_when_a_policy_is_written(
+    admin: Caller, policy: dict[str, Any], path: str, message: str
+) -> None:
+    answer = await admin.create(MUTATING if "mutations" in policy["spec"] else VALIDATING, policy)
+    assert answer.code == 422
+    causes = answer.body["details"]["causes"]
+    assert [cause["field"] for cause in causes] == [path]
+    assert message in causes[0]["message"]
+
+
+@pytest.mark.parametrize("kind", ["validating", "mutating"])
+async def test_webhooks_with_invalid_match_conditions_are_rejected(admin: Caller, kind: str) -> None:
+    """Conformance: AdmissionWebhook should reject … webhook configurations with invalid match conditions."""
+    hook = {
+        "name": "invalid.match.example.com",
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": {"url": "https://127.0.0.1:1/"},
+        "sideEffects": "None",
+        "rules": [CONFIGMAP_RULE],
+        "matchConditions": [{"name": "expression-1", "expression": "... [] bad expression"}],
+    }
+    answer = await admin.create(f"{GROUP}/{kind}webhookconfigurations", {"metadata": {"name": "w"}, "webhooks": [hook]})
+    assert answer.code == 422
+    assert "compilation failed" in answer.body["message"]

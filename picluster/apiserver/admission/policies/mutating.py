@@ -11,13 +11,13 @@ import orjson
 from picluster.api import errors
 from picluster.api.cel import Budget, CelError
 from picluster.api.cel import admission as cel_admission
+from picluster.api.cel.composition import Composition
 from picluster.api.resources import MUTATING_ADMISSION_POLICIES, MUTATING_ADMISSION_POLICY_BINDINGS, Resource
 from picluster.api.types import Object
 from picluster.apiserver.admission.asked import Asked, fingerprint
 from picluster.apiserver.admission.chain import Attributes, Reinvocation, reinvocation
 from picluster.apiserver.admission.matching import MatchConditions, exempt
 from picluster.apiserver.admission.policies.dispatch import Invocation, Misconfigured, PolicyDispatcher, refusal
-from picluster.apiserver.admission.policies.evaluation import Composition
 from picluster.apiserver.admission.policies.patches import Mutation, PatchError
 from picluster.apiserver.admission.policies.source import Policy, Source
 from picluster.apiserver.admission.versions import is_whole

@@ -11,6 +11,7 @@ import orjson
 
 from picluster.api.cel import BOOL, NULL, STRING, Budget, CelBudgetError, CelError
 from picluster.api.cel import admission as cel_admission
+from picluster.api.cel.composition import Composition
 from picluster.api.cel.expression import Expression
 from picluster.api.resources import (
     VALIDATING_ADMISSION_POLICIES,
@@ -21,7 +22,6 @@ from picluster.api.types import Object
 from picluster.apiserver.admission.chain import Attributes
 from picluster.apiserver.admission.matching import MatchConditions, exempt
 from picluster.apiserver.admission.policies.dispatch import Invocation, Misconfigured, PolicyDispatcher, refusal
-from picluster.apiserver.admission.policies.evaluation import Composition
 from picluster.apiserver.admission.policies.source import Binding, Policy, Source
 from picluster.apiserver.cache.watchcache import WatchCache
 

@@ -18,23 +18,22 @@ VARIABLES = "variables"
 
 
 class Composition:
-    """The ``variables`` of a policy; each may use those before it. ``declared`` is what all expressions may use."""
+    """The ``variables`` of a policy, by name; each may use those before it. ``declared`` is what the rest may use."""
 
     def __init__(self, variables: Iterable[Object], declared: Mapping[str, Type], *, patches: bool = False) -> None:
         fields: dict[str, Field] = {}
-        self._expressions: dict[str, Expression] = {}
+        self.expressions: dict[str, Expression] = {}
         for variable in variables:
             name = variable["name"]
             visible = {**declared, VARIABLES: ObjectType("kubernetes.variables", fields, raw=True)}
-            expression = Expression(variable["expression"], visible, patches=patches)
-            self._expressions[name] = expression
+            expression = self.expressions[name] = Expression(variable["expression"], visible, patches=patches)
             fields[name] = Field(name, _type_of(expression))
         self.declared = {**declared, VARIABLES: ObjectType("kubernetes.variables", fields, raw=True)}
 
     def activate(self, bindings: Object, budget: Budget) -> Object:
         """``bindings``, with the variables among them."""
         variables = dict(bindings)
-        variables[VARIABLES] = _Lazy(self._expressions, variables, budget)
+        variables[VARIABLES] = _Lazy(self.expressions, variables, budget)
         return variables
 
 
