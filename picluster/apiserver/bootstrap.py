@@ -10,8 +10,17 @@ import ipaddress
 from dataclasses import dataclass
 
 from picluster.api import errors, meta
-from picluster.api.resources import ENDPOINT_SLICES, ENDPOINTS, NAMESPACES, SERVICE_CIDRS, SERVICES, Resource
+from picluster.api.resources import (
+    ENDPOINT_SLICES,
+    ENDPOINTS,
+    NAMESPACES,
+    PRIORITY_CLASSES,
+    SERVICE_CIDRS,
+    SERVICES,
+    Resource,
+)
 from picluster.api.types import Object
+from picluster.api.validation.priorityclass import SYSTEM_CLASSES
 from picluster.apiserver.authn import AUTHENTICATED, User
 from picluster.apiserver.authz import MASTERS
 from picluster.apiserver.authz.policy.reconcile import reconcile
@@ -39,6 +48,8 @@ async def bootstrap(registry: Registry, advertised: Advertised) -> None:
     for name in SYSTEM_NAMESPACES:
         await ensure(registry, NAMESPACES, {"metadata": {"name": name}}, ())
     await reconcile(registry, SELF)
+    for name, value in SYSTEM_CLASSES.items():
+        await ensure(registry, PRIORITY_CLASSES, _priority_class(name, value), ())
     await ensure(registry, SERVICE_CIDRS, _service_cidr(registry), ())
     await _service_cidr_is_ready(registry)
     await ensure(registry, SERVICES, _service(advertised), ())
@@ -78,6 +89,14 @@ async def _service_cidr_is_ready(registry: Registry) -> None:
 
     write = Write(SELF, SERVICE_CIDRS, "", SERVICE_NAME, "status")
     await change_object(registry, write, change)
+
+
+def _priority_class(name: str, value: int) -> Object:
+    must = "must run in the cluster, but can be moved to another node if necessary"
+    if name == "system-node-critical":
+        must = "must not be moved from their current node"
+    description = f"Used for system critical pods that {must}."
+    return {"metadata": {"name": name}, "value": value, "description": description}
 
 
 def _metadata(**more: object) -> Object:

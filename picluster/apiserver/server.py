@@ -65,7 +65,8 @@ class ApiServerConfig:
     ``client_ca`` signs the certificates of clients and agents. Logs and exec are served when there is a client
     certificate to show to agents (``agent_client_cert``, ``agent_client_key``); service account tokens are made and
     taken when there are keys for them (``service_accounts``). ``disabled_admission`` names plugins as
-    kube-apiserver's ``--disable-admission-plugins`` does; ``encryption`` is an EncryptionConfiguration.
+    kube-apiserver's ``--disable-admission-plugins`` does; ``encryption`` is an EncryptionConfiguration,
+    ``audit`` what is logged of requests.
     """
 
     cert: Path
@@ -83,6 +84,7 @@ class ApiServerConfig:
     front_proxy: FrontProxy | None = None
     service_accounts: ServiceAccountConfig | None = None
     encryption: Path | None = None
+    audit: AuditConfig | None = None
 
 
 def opened(config: ApiServerConfig, backend: Backend) -> tuple[Backend, Collection[str]]:
@@ -255,7 +257,8 @@ class ApiServer:
             self.cache, self.catalog, lambda resource: self.registry.kind(resource), self._access
         )
         mounts = self.config.service_accounts is not None
-        plugins = ordered(store, self._clock, dispatcher, policies, mounts_tokens=mounts)
+        chain = self._authorization.chain
+        plugins = ordered(store, self._clock, chain, dispatcher, policies, mounts_tokens=mounts)
         return Chain(plugins, self.config.disabled_admission)
 
 

@@ -8,6 +8,7 @@ from picluster.apiserver.admission.certificates import (
     CertificateSubjectRestriction,
 )
 from picluster.apiserver.admission.chain import Plugin
+from picluster.apiserver.admission.defaultingressclass import DefaultIngressClass
 from picluster.apiserver.admission.defaultstorageclass import DefaultStorageClass
 from picluster.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
 from picluster.apiserver.admission.limitranger import LimitRanger

@@ -1,0 +1,42 @@
+"""DefaultIngressClass: an ingress that names no class gets the one that an annotation makes the default.
+
+Source: ``plugin/pkg/admission/network/defaultingressclass``. Several defaults are refused.
+"""
+
+from __future__ import annotations
+
+from picluster.api import errors
+from picluster.api.resources import INGRESS_CLASSES, INGRESSES, Resource
+from picluster.apiserver.admission.chain import CREATE, Attributes
+from picluster.apiserver.admission.live import Live
+from picluster.apiserver.cache.watchcache import WatchCache
+
+DEFAULT = "ingressclass.kubernetes.io/is-default-class"
+CLASS_ANNOTATION = "kubernetes.io/ingress.class"
+
+
+class DefaultIngressClass:
+    name = "DefaultIngressClass"
+
+    def __init__(self, cache: WatchCache) -> None:
+        self._classes = Live(cache, INGRESS_CLASSES)
+
+    def concerns(self, resource: Resource, subresource: str, operation: str) -> bool:
+        return resource is INGRESSES and not subresource and operation == CREATE
+
+    async def admit(self, attributes: Attributes) -> None:
+        ingress = attributes.obj
+        assert ingress is not None
+        annotated = CLASS_ANNOTATION in (ingress["metadata"].get("annotations") or {})
+        if annotated or (ingress.get("spec") or {}).get("ingressClassName") is not None:
+            return
+        defaults = [
+            found["metadata"]["name"]
+            for found in self._classes.within("")
+            if (found["metadata"].get("annotations") or {}).get(DEFAULT) == "true"
+        ]
+        if len(defaults) > 1:
+            why = f"{len(defaults)} default IngressClasses were found, only 1 allowed"
+            raise errors.forbidden("networking.k8s.io", "ingresses", attributes.name, why)
+        if defaults:
+            ingress["spec"]["ingressClassName"] = defaults[0]
