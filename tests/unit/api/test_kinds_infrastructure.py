@@ -447,7 +447,7 @@ def validating(**spec: Any) -> Object:
 
 
 def mutating(**spec: Any) -> Object:
-    mutation = {"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}
+    mutation = {"patchType": "JSONPatch", "jsonPatch": {"expression": "[JSONPatch{op: 'add', path: '/x', value: 1}]"}}
     return {"spec": {"matchConstraints": MATCH, "reinvocationPolicy": "Never", "mutations": [mutation], **spec}}
 
 
