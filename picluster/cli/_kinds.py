@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
-import orjson
 
 from picluster.api.resources import Resource, find
-from picluster.api.types import Object
 from picluster.cli._manifests import Manifest
+from picluster.client.discovery import served
 
 if TYPE_CHECKING:
     from picluster.client.transport import Client
-
-DISCOVERY_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-
-
-async def served(client: Client) -> list[Resource]:
-    """Every resource of the server, core group first."""
-    documents = await asyncio.gather(*(_document(client, path) for path in ("/api", "/apis")))
-    return [resource for document in documents for resource in parse(document)]
-
-
-def parse(document: Object) -> Iterable[Resource]:
-    """The resources in an ``APIGroupDiscoveryList``. PURE."""
-    for group in document["items"]:
-        for version in group["versions"]:
-            for entry in version["resources"]:
-                yield Resource(
-                    group=group["metadata"].get("name", ""),
-                    version=version["version"],
-                    kind=entry["responseKind"]["kind"],
-                    plural=entry["resource"],
-                    schema="",
-                    namespaced=entry["scope"] == "Namespaced",
-                    short_names=tuple(entry.get("shortNames") or ()),
-                    categories=tuple(entry.get("categories") or ()),
-                    subresources=tuple(sub["subresource"] for sub in entry.get("subresources") or ()),
-                    verbs=tuple(entry["verbs"]),
-                )
 
 
 async def lookup(client: Client, *words: str) -> list[Resource]:
@@ -90,9 +61,3 @@ def type_of(resource: Resource) -> str:
 
 def _names(resources: list[Resource]) -> str:
     return ", ".join(sorted({resource.plural for resource in resources}))
-
-
-async def _document(client: Client, path: str) -> Object:
-    async with client.raw("GET", path, headers={"Accept": DISCOVERY_TYPE}) as response:
-        document: Object = orjson.loads(await response.read())
-    return document

@@ -1,8 +1,9 @@
 """Garbage collection by owner: what nobody owns any more goes, in the order the deletion asked for.
 
 The rules are those of ``pkg/controller/garbagecollector``. The graph is the caches themselves: every kind of the
-resource table, indexed by uid and by owner. An owner that the caches show exists; one that they do not show is asked
-for at the API server before anything is deleted on its account, so a late cache costs a request and never an object.
+resource table and every custom resource, indexed by uid and by owner. An owner that the caches show exists; one that
+they do not show is asked for at the API server before anything is deleted on its account, so a late cache costs a
+request and never an object.
 
 Background: an object whose owners are all gone is deleted. Foreground (finalizer ``foregroundDeletion`` on the owner):
 its dependents go first, and the finalizer when the last one that blocks is gone. Orphan (finalizer ``orphan``): its
@@ -22,7 +23,9 @@ from picluster.api.meta import key_of, split_key
 from picluster.api.resources import BY_KIND, CORE_EVENTS, STORED, Resource
 from picluster.api.types import Object
 from picluster.client import Informer, PatchType
+from picluster.controllers.shared.served import CustomCaches
 from picluster.runtime import Controller, Manager, Requeue
+from picluster.runtime.manager import only_metadata
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +99,23 @@ class GarbageCollector(Controller):
             cache = manager.informer(resource, metadata_only=True)
             cache.add_indexer(UID_INDEX, _uid)
             cache.add_indexer(OWNER_INDEX, _owner_uids)
-            self._caches[resource.id] = (resource, cache)
-            self._watch(resource, cache)
+            self._add(resource, cache)
+        self._custom = CustomCaches(manager, only_metadata, self._add_custom, self._remove_custom)
+
+    async def background(self) -> None:
+        await self._custom.run()
+
+    def _add_custom(self, resource: Resource, cache: Informer) -> None:
+        cache.add_indexer(UID_INDEX, _uid)
+        cache.add_indexer(OWNER_INDEX, _owner_uids)
+        self._add(resource, cache)
+
+    def _remove_custom(self, resource: Resource) -> None:
+        self._caches.pop(resource.id, None)
+
+    def _add(self, resource: Resource, cache: Informer) -> None:
+        self._caches[resource.id] = (resource, cache)
+        self._watch(resource, cache)
 
     def _watch(self, resource: Resource, cache: Informer) -> None:
         def on_change(old: Object | None, new: Object | None) -> None:
@@ -138,7 +156,7 @@ class GarbageCollector(Controller):
                 self.queue.add(_key(*found))
 
     def _dependents(self, uid: str) -> Iterator[tuple[Resource, Object]]:
-        for resource, cache in self._caches.values():
+        for resource, cache in list(self._caches.values()):
             for dependent in cache.index(OWNER_INDEX, uid):
                 yield resource, dependent
 
@@ -150,6 +168,8 @@ class GarbageCollector(Controller):
 
     async def reconcile(self, key: str) -> float | None:
         resource_id, _, object_key = key.partition(" ")
+        if resource_id not in self._caches:
+            return None
         resource, cache = self._caches[resource_id]
         obj = cache.get(object_key)
         if obj is None:
@@ -194,7 +214,8 @@ class GarbageCollector(Controller):
         found = self._by_uid(reference["uid"])
         if found is not None and self._may_own(*found, obj):
             return Owner.WAITING if is_deleting(found[1], FOREGROUND) else Owner.SOLID
-        owner_resource = BY_KIND.get((reference["apiVersion"], reference["kind"]))
+        kind = (reference["apiVersion"], reference["kind"])
+        owner_resource = BY_KIND.get(kind) or self._custom.kinds.get(kind)
         if owner_resource is None:
             log.info("%s is owned by an unknown kind %s; it stays", key_of(obj), reference["kind"])
             return None
@@ -258,7 +279,7 @@ class GarbageCollector(Controller):
         if not any(is_deleting(dependent, FOREGROUND) for _, dependent in self._dependents(obj["metadata"]["uid"])):
             return
         freed = [{**reference, "blockOwnerDeletion": False} for reference in references(obj)]
-        await self._patch(resource, obj, {"ownerReferences": freed, "uid": obj["metadata"]["uid"]})
+        await self._patch(resource, obj, freed, freed)
 
     async def _wait_for_dependents(self, resource: Resource, owner: Object) -> None:
         uid = owner["metadata"]["uid"]
@@ -278,14 +299,19 @@ class GarbageCollector(Controller):
 
     async def _forget_owners(self, resource: Resource, obj: Object, uids: Sequence[str]) -> None:
         gone: list[Object] = [{"$patch": "delete", "uid": uid} for uid in uids]
-        await self._patch(resource, obj, {"ownerReferences": gone, "uid": obj["metadata"]["uid"]})
+        left = [reference for reference in references(obj) if reference["uid"] not in uids]
+        await self._patch(resource, obj, gone, left)
 
-    async def _patch(self, resource: Resource, obj: Object, metadata: Object) -> None:
+    async def _patch(self, resource: Resource, obj: Object, changes: list[Object], whole: list[Object]) -> None:
+        """Change the owners of ``obj``: by ``changes``, or to the ``whole`` where lists are not merged."""
         namespace, name = split_key(key_of(obj))
+        metadata: Object = {"uid": obj["metadata"]["uid"], "ownerReferences": changes}
+        kind = PatchType.STRATEGIC
+        if not resource.schema:
+            kind = PatchType.MERGE
+            metadata |= {"ownerReferences": whole or None, "resourceVersion": obj["metadata"]["resourceVersion"]}
         try:
-            await self.client.patch(
-                resource, name, {"metadata": metadata}, namespace=namespace or None, kind=PatchType.STRATEGIC
-            )
+            await self.client.patch(resource, name, {"metadata": metadata}, namespace=namespace or None, kind=kind)
         except ApiError as error:
             if error.code != 404:
                 raise

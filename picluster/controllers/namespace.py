@@ -1,7 +1,8 @@
 """Namespaces on their way out: first their pods, then everything else, then the finalizer that holds them.
 
-Order, conditions and wording are those of ``pkg/controller/namespace/deletion``. What there is to delete comes from the
-resource table. While something remains, the namespace is looked at again, less and less often.
+Order, conditions and wording are those of ``pkg/controller/namespace/deletion``. What there is to delete the
+server says, so that custom resources go too. While something remains, the namespace is looked at again, less and less
+often.
 """
 
 from __future__ import annotations
@@ -12,18 +13,13 @@ from dataclasses import dataclass, field
 
 from picluster.api.errors import ApiError
 from picluster.api.meta import now_rfc3339, set_condition
-from picluster.api.resources import NAMESPACES, PODS, STORED, Resource
+from picluster.api.resources import NAMESPACES, PODS, Resource
 from picluster.api.types import Object
 from picluster.client import list_all
+from picluster.client.discovery import collections, served
 from picluster.runtime import Controller, Manager, Requeue
 
 FINALIZER = "kubernetes"
-CONTENTS = tuple(
-    resource
-    for resource in STORED
-    if resource.namespaced and resource is not PODS and "deletecollection" in resource.verbs
-)
-"""What a namespace may hold besides pods."""
 
 
 @dataclass(slots=True)
@@ -131,8 +127,9 @@ class NamespaceController(Controller):
         remains = Remains()
         await self._delete_all(PODS, namespace, remains)
         if not remains.instances and not remains.failures:
-            for resource in CONTENTS:
-                await self._delete_all(resource, namespace, remains)
+            for resource in collections(await served(self.client)):
+                if resource.namespaced and resource is not PODS and "deletecollection" in resource.verbs:
+                    await self._delete_all(resource, namespace, remains)
         return remains
 
     async def _delete_all(self, resource: Resource, namespace: str, remains: Remains) -> None:

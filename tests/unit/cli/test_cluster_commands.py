@@ -12,6 +12,7 @@ from picluster.api.resources import RESOURCES
 from picluster.apiserver import discovery
 from picluster.cli import _describe, _kinds, _manifests, _tables
 from picluster.cli.apply import is_rolled_out
+from picluster.client import discovery as served
 
 TABLE = {
     "columnDefinitions": [
@@ -36,7 +37,7 @@ def test_a_table_is_aligned_as_kubectl_does() -> None:
 
 
 def test_discovery_is_read_back_as_the_table_it_was_made_of() -> None:
-    found = [r for core in (True, False) for r in _kinds.parse(discovery.aggregated(RESOURCES, core=core))]
+    found = [r for core in (True, False) for r in served.parse(discovery.aggregated(RESOURCES, core=core))]
     assert {(r.id, r.kind, r.namespaced, r.short_names) for r in found} == {
         (r.id, r.kind, r.namespaced, r.short_names) for r in RESOURCES
     }
