@@ -79,7 +79,7 @@ def _shell(autoscaler: Object, api_version: str, kept: dict[str, Any]) -> Object
         metadata["annotations"] = annotations
     else:
         metadata.pop("annotations", None)
-    return {"kind": autoscaler["kind"], "apiVersion": api_version, "metadata": metadata}
+    return {"kind": HORIZONTAL_POD_AUTOSCALERS.kind, "apiVersion": api_version, "metadata": metadata}
 
 
 def _parsed(text: str | None) -> Any:

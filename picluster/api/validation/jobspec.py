@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 
 from picluster.api import indexes, names
@@ -31,7 +30,6 @@ _NOT_NEGATIVE = (
     "parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished",
     "backoffLimitPerIndex", "maxFailedIndexes",
 )  # fmt: skip
-_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
 
 
 def validate(spec: Object, path: str, failures: Failures) -> None:
@@ -61,9 +59,7 @@ def _managed_by(manager: str, path: str, failures: Failures) -> None:
         failures.append(invalid_value(path, manager, detail))
     else:
         named(names.dns1123_subdomain(host), path, host, failures)
-        if not _PATH.fullmatch(rest):
-            detail = f"Invalid path (regex used for validation is '{_PATH.pattern}')"
-            failures.append(invalid_value(path, rest, detail))
+        named(names.http_path(rest), path, rest, failures)
     if len(manager) > MANAGED_BY_MAX_BYTES:
         failures.append(too_long(path, MANAGED_BY_MAX_BYTES))
 

@@ -128,8 +128,9 @@ def _finished(change: _Change) -> Iterator[FieldError]:
         yield invalid_value("status.uncountedTerminatedPods", uncounted, detail)
     if (change.finishes or change.changes("terminating")) and change.finished and terminating > 0:
         yield invalid_value("status.terminating", terminating, "terminating>0 is invalid for finished job")
-    if change.changes("ready", "active") and status.get("ready", 0) > active:
-        yield invalid_value("status.ready", status["ready"], "cannot set more ready pods than active")
+    ready = status.get("ready")
+    if change.changes("ready", "active") and ready is not None and ready > active:
+        yield invalid_value("status.ready", ready, "cannot set more ready pods than active")
 
 
 def _indexes(change: _Change) -> Iterator[FieldError]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from picluster.api import names
-from picluster.api.errors import FieldError, duplicate, invalid_value, not_supported, required
+from picluster.api.errors import FieldError, invalid_value, not_supported
 from picluster.api.types import Object
 from picluster.api.validation import metadata
-from picluster.api.validation.common import at_most_100_percent, count_or_percent, label_selector, named, not_negative
+from picluster.api.validation.common import at_most_100_percent, count_or_percent, label_selector, not_negative
+from picluster.api.validation.conditions import conditions
 
 Failures = list[FieldError]
 
@@ -50,25 +51,3 @@ def _spec(spec: Object, failures: Failures) -> None:
     policy = spec.get("unhealthyPodEvictionPolicy")
     if policy is not None and policy not in EVICTION_POLICIES:
         failures.append(not_supported("spec.unhealthyPodEvictionPolicy", policy, EVICTION_POLICIES))
-
-
-def conditions(listed: list[Object], path: str, failures: Failures) -> None:
-    """``metav1.Condition``s (``ValidateConditions``)."""
-    seen: dict[str, int] = {}
-    for index, condition in enumerate(listed):
-        where, kind = f"{path}[{index}]", condition.get("type", "")
-        if kind in seen:
-            failures.append(duplicate(f"{where}.type", kind))
-        seen.setdefault(kind, index)
-        if not kind:
-            failures.append(required(f"{where}.type", "must be set"))
-        else:
-            named(names.qualified_name(kind), f"{where}.type", kind, failures)
-        if condition.get("status") not in ("True", "False", "Unknown"):
-            choices = ("False", "True", "Unknown")
-            failures.append(not_supported(f"{where}.status", condition.get("status", ""), choices))
-        not_negative(condition, "observedGeneration", where, failures)
-        if not condition.get("lastTransitionTime"):
-            failures.append(required(f"{where}.lastTransitionTime", "must be set"))
-        if not condition.get("reason"):
-            failures.append(required(f"{where}.reason", "must be set"))

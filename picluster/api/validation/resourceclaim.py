@@ -6,7 +6,7 @@ from picluster.api.errors import FieldError, forbidden_field, invalid_value, not
 from picluster.api.types import Object
 from picluster.api.validation import devices, metadata, placement
 from picluster.api.validation.common import cidr
-from picluster.api.validation.poddisruptionbudget import conditions
+from picluster.api.validation.conditions import conditions
 
 Failures = list[FieldError]
 
