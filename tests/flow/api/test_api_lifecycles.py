@@ -27,7 +27,7 @@ READY = {"type": "Ready", "status": "True", "reason": "Tested", "message": "said
          "lastTransitionTime": "2026-01-01T00:00:00Z"}  # fmt: skip
 LIMITED = {"type": "Limited", "limited": {"nominalConcurrencyShares": 2, "limitResponse": {"type": "Reject"}}}
 
-NAMESPACED = {
+NAMESPACED: dict[str, tuple[str, dict[str, Any]]] = {
     "ingresses": (NETWORKING, {"spec": {"rules": [{"host": "a.example.com", "http": {"paths": [
         {"path": "/", "pathType": "Prefix", "backend": BACKEND}]}}]}}),
     "networkpolicies": (NETWORKING, {"spec": {"podSelector": {}, "ingress": [{"ports": [{"port": 80}]}]}}),
@@ -36,7 +36,7 @@ NAMESPACED = {
     "rolebindings": (RBAC, {"roleRef": {"kind": "ClusterRole", "name": "view"},
                             "subjects": [{"kind": "User", "name": "ann"}]}),
 }  # fmt: skip
-CLUSTER = {
+CLUSTER: dict[str, tuple[str, dict[str, Any]]] = {
     "ingressclasses": (NETWORKING, {"spec": {"controller": "example.com/ingress"}}),
     "servicecidrs": (NETWORKING, {"spec": {"cidrs": ["10.99.0.0/24"]}}),
     "storageclasses": (STORAGE, {"provisioner": "example.com/disk"}),
