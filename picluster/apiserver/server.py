@@ -16,6 +16,7 @@ from picluster.apiserver.admission.access import RequestAccess
 from picluster.apiserver.admission.chain import Chain
 from picluster.apiserver.admission.plugins import ordered
 from picluster.apiserver.admission.policies.dispatch import PolicyDispatcher
+from picluster.apiserver.admission.policies.status import PolicyStatus
 from picluster.apiserver.admission.webhooks.dispatch import Dispatcher
 from picluster.apiserver.aggregation import trusted
 from picluster.apiserver.authn import User, oidc, user_of
@@ -128,6 +129,7 @@ class ApiServer:
         self.registry = Registry(store, self._admission(store), self._services, clock)
         self._authorization.install(self.registry)
         self._definitions = Definitions(self.cache, self.catalog, self.registry, self._webhooks, clock)
+        self._policy_status = PolicyStatus(self.cache, self.catalog, self.registry, clock)
         self._tasks = Tasks("apiserver")
         self._authenticator = self._authentication()
         self._ready = False
@@ -148,6 +150,7 @@ class ApiServer:
         try:
             self.cache.load(await self._backend.start(self.cache.apply))
             self._definitions.start(self._tasks)
+            self._policy_status.start(self._tasks)
             self._authorization.load()
             ipaddresses.follow(self.registry)
             self._services.load(self.cache.collection(SERVICES).entries.values())
@@ -174,6 +177,7 @@ class ApiServer:
             self._listener.close()
         self.cache.end_watches()
         self._definitions.stop()
+        self._policy_status.stop()
         await self._tasks.close()
         if self._http is not None:
             self._http.pre_shutdown()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -375,7 +376,7 @@ async def test_an_eligible_policy_runs_again_when_another_changed_the_object(adm
         (
             mutating("p", patches("[JSONPatch{op: 1}]")),
             "spec.mutations[0].jsonPatch.expression",
-            "compilation failed: ERROR: <input>:1:14: expected type of field 'op' is 'string' but provided type is 'int'",
+            "ERROR: <input>:1:14: expected type of field 'op' is 'string' but provided type is 'int'",
         ),
     ],
 )
@@ -403,3 +404,42 @@ async def test_webhooks_with_invalid_match_conditions_are_rejected(admin: Caller
     answer = await admin.create(f"{GROUP}/{kind}webhookconfigurations", {"metadata": {"name": "w"}, "webhooks": [hook]})
     assert answer.code == 422
     assert "compilation failed" in answer.body["message"]
+
+
+async def checked(admin: Caller, name: str, generation: int) -> dict[str, Any]:
+    """The status of a policy once it is that of ``generation``."""
+    for _ in range(500):
+        status: dict[str, Any] = (await admin.get(f"{VALIDATING}/{name}")).body.get("status") or {}
+        if status.get("observedGeneration") == generation:
+            return status
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"the policy has not been checked: {status}")
+
+
+async def test_the_status_warns_of_fields_that_are_not_there(admin: Caller) -> None:
+    policy = validating(
+        "p",
+        {"expression": "object.spec.replcas > 1", "messageExpression": "'at least ' + variables.least"},
+        {"expression": "object.spec.replicas > int(params.data.max) && variables.least > 0"},
+        variables=[{"name": "least", "expression": "object.spec.replicas"}],
+        matchConstraints={"resourceRules": [DEPLOYMENT_RULE, rule("*", "pods")]},
+        paramKind={"apiVersion": "v1", "kind": "ConfigMap"},
+    )
+    assert (await admin.create(VALIDATING, policy)).code == 201
+    found = (await checked(admin, "p", 1))["typeChecking"]["expressionWarnings"]
+    assert found == [
+        {
+            "fieldRef": "spec.validations[0].expression",
+            "warning": "apps/v1, Kind=Deployment: ERROR: <input>:1:12: undefined field 'replcas'\n"
+            " | object.spec.replcas > 1\n | ...........^\n",
+        },
+        {
+            "fieldRef": "spec.validations[0].messageExpression",
+            "warning": "apps/v1, Kind=Deployment: ERROR: <input>:1:13: found no matching overload for '_+_' applied to"
+            " '(string, int)'\n | 'at least ' + variables.least\n | ............^\n",
+        },
+    ]
+    repaired = (await admin.get(f"{VALIDATING}/p")).body
+    del repaired["spec"]["validations"][0]
+    assert (await admin.put(f"{VALIDATING}/p", repaired)).body["metadata"]["generation"] == 2
+    assert (await checked(admin, "p", 2))["typeChecking"] == {}
