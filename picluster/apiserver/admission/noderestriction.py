@@ -108,8 +108,8 @@ class NodeRestriction:
     def _mirror_pod(self, node: str, attributes: Attributes) -> None:
         pod = attributes.obj or {}
         if MIRROR_ANNOTATION not in (pod["metadata"].get("annotations") or ()):
-            raise refusal(attributes, f'pod does not have "{MIRROR_ANNOTATION}" annotation, node "{node}" can only create'
-                          " mirror pods")  # fmt: skip
+            why = f'pod does not have "{MIRROR_ANNOTATION}" annotation, node "{node}" can only create mirror pods'
+            raise refusal(attributes, why)
         if pod["spec"].get("nodeName") != node:
             raise refusal(attributes, f'node "{node}" can only create pods with spec.nodeName set to itself')
         self._owned_by_node(node, attributes, pod["metadata"].get("ownerReferences") or [])
@@ -142,7 +142,8 @@ def _pod_status(node: str, attributes: Attributes) -> None:
     if new is None or old is None or attributes.operation != UPDATE:
         raise refusal(attributes, f'unexpected operation "{attributes.operation}"')
     if old["spec"].get("nodeName") != node:
-        raise refusal(attributes, f'node "{node}" can only update pod status for pods with spec.nodeName set to itself')
+        why = "can only update pod status for pods with spec.nodeName set to itself"
+        raise refusal(attributes, f'node "{node}" {why}')
     if (new["metadata"].get("labels") or {}) != (old["metadata"].get("labels") or {}):
         raise refusal(attributes, f'node "{node}" cannot update labels through pod status')
     status, old_status = new.get("status") or {}, old.get("status") or {}

@@ -43,8 +43,8 @@ class NodeTokens:
         pod: Object = orjson.loads(entry.wire)
         if reference["uid"] != pod["metadata"]["uid"]:
             why = (
-                f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. The object"
-                " might have been deleted and then recreated"
+                f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. The"
+                " object might have been deleted and then recreated"
             )
             raise _refusal(attributes, why)
         if pod["spec"].get("nodeName") != node:
