@@ -16,15 +16,18 @@ from aiohttp import web
 
 from picluster.api import errors
 from picluster.apiserver.answers import error_response, respond
+from picluster.apiserver.audit.trail import ID_HEADER, Auditor, Trail
 from picluster.apiserver.authn import User
 from picluster.apiserver.authn.authenticator import Authenticator
+from picluster.apiserver.authn.result import Authenticated
+from picluster.apiserver.authz.chain import Decision
 from picluster.apiserver.authz.gate import Gate
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.connection import BODY_MAX_BYTES, connection_of
 from picluster.apiserver.metrics import Metrics
 from picluster.apiserver.registry.registry import Registry
-from picluster.apiserver.requestinfo import RequestInfo, request_info
+from picluster.apiserver.requestinfo import RequestInfo, group_version_of, request_info
 from picluster.apiserver.verbs import Call, serve
 from picluster.storage.backend import StorageError
 
@@ -39,11 +42,13 @@ class Features:
     """What other modules add to the request path.
 
     ``paths`` are handlers of what is no resource, by path, or by prefix when the key ends with ``/*``. ``connects`` are
-    handlers of subresources that reach a node (``log``, ``exec``), by ``(resource id, subresource)``.
+    handlers of subresources that reach a node (``log``, ``exec``), by ``(resource id, subresource)``. ``delegate``
+    takes all requests for group-versions that other servers serve.
     """
 
     paths: dict[str, PathHandler] = field(default_factory=dict)
     connects: dict[tuple[str, str], ConnectHandler] = field(default_factory=dict)
+    delegate: ConnectHandler | None = None
 
 
 class Handler:
@@ -58,6 +63,7 @@ class Handler:
         gate: Gate,
         metrics: Metrics,
         features: Features,
+        auditor: Auditor | None = None,
     ) -> None:
         self._catalog = catalog
         self._registry = registry
@@ -66,13 +72,15 @@ class Handler:
         self._gate = gate
         self._metrics = metrics
         self._features = features
+        self._auditor = auditor
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         started_s = time.perf_counter()
         info: RequestInfo | None = None
+        trails: list[Trail] = []
         try:
             info = self._understood(request)
-            response = await self._serve(request, info)
+            response = await self._serve(request, info, trails)
         except errors.ApiError as error:
             response = error_response(error)
         except web.HTTPRequestEntityTooLarge:
@@ -80,20 +88,58 @@ class Handler:
         except StorageError as error:
             response = error_response(errors.unavailable(str(error)))
         except ConnectionError:
+            self._audited(request, trails, None)
             raise  # the client has gone: there is nobody to answer
         except Exception as error:  # a bug must be answered, or its client waits for ever
             log.exception("%s %s failed", request.method, request.path)
             response = error_response(errors.internal(str(error)))
+        self._audited(request, trails, response)
         self._count(request, info, response.status, time.perf_counter() - started_s)
         return response
 
-    async def _serve(self, request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
-        user = self._authenticator.authenticate(request, connection_of(request).user).user
-        user = self._gate.admit(user, request, info)
+    def _admitted(self, user: User, request: web.BaseRequest, info: RequestInfo, trail: Trail | None) -> User:
+        """Who the request is served as; raises ``ApiError`` for who may not."""
+        if trail is None:
+            return self._gate.admit(user, request, info)
+        try:
+            acting = self._gate.admit(user, request, info)
+        except errors.ApiError as error:
+            trail.decided(Decision(False, "" if error.code == 403 else error.message))
+            raise
+        trail.acts_as(acting)
+        trail.decided(self._gate.explain(acting, info))
+        return acting
+
+    async def _begin_audit(self, request: web.BaseRequest, info: RequestInfo, found: Authenticated) -> Trail | None:
+        if self._auditor is None:
+            return None
+        return await self._auditor.begin(request, info, found.user, found.annotations)
+
+    def _audited(self, request: web.BaseRequest, trails: list[Trail], response: web.StreamResponse | None) -> None:
+        """Tell the request's id in the answer, and the answer to who follows the request."""
+        if self._auditor is None:
+            return
+        if response is not None and not response.prepared:
+            response.headers[ID_HEADER] = trails[0].id if trails else self._auditor.identify(request)
+        for trail in trails:
+            trail.completed(response)
+
+    async def _serve(self, request: web.BaseRequest, info: RequestInfo, trails: list[Trail]) -> web.StreamResponse:
+        """``trails`` gets the one that follows this request, if one does."""
+        found = self._authenticator.authenticate(request, connection_of(request).user)
+        trail = await self._begin_audit(request, info, found)
+        if trail is not None:
+            trails.append(trail)
+        user = self._admitted(found.user, request, info, trail)
         resource = info.target.resource
+        delegated, delegate = self._catalog.delegated, self._features.delegate
+        if delegated and delegate is not None and group_version_of(info.path) in delegated:
+            return await delegate(request, info, user)
         if resource is None:
             return await self._path_handler(info)(request, info)
         connect = self._features.connects.get((resource.id, info.target.subresource))
+        if trail is not None and (connect is not None or info.verb == "watch"):
+            trail.started()
         if connect is not None:
             return await connect(request, info, user)
         authorize = partial(self._gate.authorize, user)
@@ -121,7 +167,7 @@ class Handler:
         raise errors.path_not_found()
 
     def _count(self, request: web.BaseRequest, info: RequestInfo | None, code: int, seconds: float) -> None:
-        if info is None or info.target.resource is None:
+        if info is None or info.target.resource is None or not info.target.resource.kind:
             self._metrics.observe(request.method, "", "", "", code, seconds)
             return
         target = info.target

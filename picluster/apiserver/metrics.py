@@ -50,6 +50,15 @@ class Metrics:
             "Uses of service account tokens after the time at which they should have been renewed.",
             registry=self._registry,
         )
+        self.audit_events = Counter(
+            "apiserver_audit_event_total", "Audit events written to the log.", registry=self._registry
+        )
+        self.audit_errors = Counter(
+            "apiserver_audit_error_total",
+            "Audit events that were dropped: the queue was full, or the log could not be written.",
+            ("plugin",),
+            registry=self._registry,
+        )
         self._counted = lru_cache(maxsize=4096)(self._count_child)
         self._timed = lru_cache(maxsize=1024)(self._time_child)
 

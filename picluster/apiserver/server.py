@@ -19,6 +19,8 @@ from picluster.apiserver.admission.policies.dispatch import PolicyDispatcher
 from picluster.apiserver.admission.policies.status import PolicyStatus
 from picluster.apiserver.admission.webhooks.dispatch import Dispatcher
 from picluster.apiserver.aggregation import trusted
+from picluster.apiserver.aggregation.aggregator import Aggregator
+from picluster.apiserver.audit.setup import AuditConfig, auditor
 from picluster.apiserver.authn import User, oidc, user_of
 from picluster.apiserver.authn.authenticator import Authenticator
 from picluster.apiserver.authn.bootstraptokens import BootstrapTokens
@@ -130,7 +132,10 @@ class ApiServer:
         self._authorization.install(self.registry)
         self._definitions = Definitions(self.cache, self.catalog, self.registry, self._webhooks, clock)
         self._policy_status = PolicyStatus(self.cache, self.catalog, self.registry, clock)
+        self._aggregator = Aggregator(self.registry, self.cache, self.catalog, self._relay, proxy_identity(config))
+        self.features.delegate = self._aggregator.delegate
         self._tasks = Tasks("apiserver")
+        self._auditor = auditor(config.audit, self._metrics, clock) if config.audit is not None else None
         self._authenticator = self._authentication()
         self._ready = False
         self._http: HttpServer | None = None
@@ -151,6 +156,7 @@ class ApiServer:
             self.cache.load(await self._backend.start(self.cache.apply))
             self._definitions.start(self._tasks)
             self._policy_status.start(self._tasks)
+            self._aggregator.load()
             self._authorization.load()
             ipaddresses.follow(self.registry)
             self._services.load(self.cache.collection(SERVICES).entries.values())
@@ -159,6 +165,7 @@ class ApiServer:
             await bootstrap(self.registry, Advertised(self._services.first, self.config.advertise, self.port))
             trust = trusted.config_map(self.config.client_ca, self.config.front_proxy)
             await ensure(self.registry, CONFIGMAPS, trust, ("data",))
+            await self._aggregator.start(self._tasks)
         except BaseException:
             await self.stop()
             raise
@@ -178,6 +185,7 @@ class ApiServer:
         self.cache.end_watches()
         self._definitions.stop()
         self._policy_status.stop()
+        self._aggregator.stop()
         await self._tasks.close()
         if self._http is not None:
             self._http.pre_shutdown()
@@ -191,6 +199,9 @@ class ApiServer:
             self._proxy = None
         await self._webhooks.close()
         await self._relay.close()
+        await self._aggregator.close()
+        if self._auditor is not None:
+            await asyncio.to_thread(self._auditor.close)
         await self._backend.close()
 
     async def _listen(self) -> None:
@@ -201,7 +212,7 @@ class ApiServer:
             handler = health_handler(name, {**checks, **more})
             paths[f"/{name}"] = paths[f"/{name}/*"] = handler
         self.registry.virtual[COMPONENT_STATUSES] = component_statuses({"etcd-0": checks["store"]})
-        paths.update(wellknown.paths(self.catalog, lambda: f"{self.config.advertise}:{self.port}"))
+        paths.update(wellknown.paths(self.catalog, self._aggregator, lambda: f"{self.config.advertise}:{self.port}"))
         paths["/metrics"] = metrics_handler(self._metrics)
         self._connect_agents()
         self._http = HttpServer(
@@ -213,6 +224,7 @@ class ApiServer:
                 self._authorization.gate,
                 self._metrics,
                 self.features,
+                self._auditor,
             ),
             user_of if self.config.front_proxy is None else Peers(self.config.client_ca, self.config.front_proxy).user,
         )

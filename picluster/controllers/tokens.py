@@ -54,7 +54,8 @@ class TokensController(Controller):
     async def reconcile(self, key: str) -> float | None:
         secret = self._secrets.get(key)
         if secret is None:
-            return await self._forget(key)
+            await self._forget(key)
+            return None
         account = await self._account(secret)
         if account is None:
             await self._delete(secret)

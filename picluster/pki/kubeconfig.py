@@ -28,7 +28,7 @@ def without_identity(server: str, authority_pem: str) -> str:
     """Only where the API server is and which authority it has, as ``kube-public/cluster-info`` publishes it."""
     data = base64.b64encode(authority_pem.encode()).decode()
     cluster = {"certificate-authority-data": data, "server": server}
-    config = {
+    config: dict[str, Any] = {
         "apiVersion": "v1",
         "clusters": [{"cluster": cluster, "name": ""}],
         "contexts": None,

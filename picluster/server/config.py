@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from picluster.api.profiles import PROFILES
-from picluster.server.security import ServiceAccountSettings, service_accounts
+from picluster.server.security import AuditSettings, ServiceAccountSettings, audit, service_accounts
 
 ROLES = ("apiserver", "scheduler", "controllers")
 KUBECONFIGS = ("scheduler", "controllers")
@@ -55,6 +55,7 @@ class ServerConfig:
     ssh_config: Path | None = None
     service_accounts: ServiceAccountSettings = field(default_factory=ServiceAccountSettings)
     encryption: Path | None = None
+    audit: AuditSettings = field(default_factory=AuditSettings)
     store: StoreConfig = field(default_factory=lambda: StoreConfig())
     kubeconfigs: Mapping[str, Path] = field(
         default_factory=lambda: {name: Path(f"/etc/picluster/{name}.kubeconfig") for name in KUBECONFIGS}
@@ -251,6 +252,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "ssh_config": _optional_path,
     "service_accounts": service_accounts,
     "encryption": _optional_path,
+    "audit": audit,
     "kubeconfigs": _kubeconfigs,
     "store": _store,
 }

@@ -26,6 +26,7 @@ from picluster.server.systemd import notify
 from picluster.util.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
+    from picluster.apiserver.audit.setup import AuditConfig
     from picluster.apiserver.frontproxy import FrontProxy
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ def clients(config: ServerConfig, roles: Sequence[str], hollow_nodes: int) -> li
 @contextlib.asynccontextmanager
 async def apiserver(config: ServerConfig) -> AsyncIterator[None]:
     """The API server on its store; on the way out requests under way finish, then the store is closed."""
+    from picluster.apiserver.audit.policy import PolicyError
     from picluster.apiserver.authn.tokenkeys import ServiceAccountConfig
     from picluster.apiserver.encryption.config import EncryptionError
     from picluster.apiserver.server import ApiServer, ApiServerConfig
@@ -116,12 +118,13 @@ async def apiserver(config: ServerConfig) -> AsyncIterator[None]:
             lifetime_max_s=config.service_accounts.token_lifetime_max_s,
         ),
         encryption=config.encryption_file,
+        audit=_audit(config),
     )
     if not settings.cert.exists():
         raise ServerError(f"{settings.cert} is not there: make it with: picluster pki init --dir {config.pki_dir}")
     try:
         server = ApiServer(settings, store.backend(config))
-    except EncryptionError as error:
+    except (EncryptionError, PolicyError) as error:
         raise ServerError(str(error)) from error
     try:
         await server.start()
@@ -144,6 +147,16 @@ def front_proxy(pki_dir: Path) -> FrontProxy | None:
     names = ("front-proxy-ca.crt", "front-proxy-client.crt", "front-proxy-client.key")
     client_ca, cert, key = (pki_dir / name for name in names)
     return FrontProxy(client_ca, cert, key) if cert.exists() else None
+
+
+def _audit(config: ServerConfig) -> AuditConfig | None:
+    from picluster.apiserver.audit.setup import AuditConfig
+
+    settings = config.audit
+    if settings.off:
+        return None
+    log = settings.log or config.data_dir / "audit" / "audit.log"
+    return AuditConfig(log, settings.policy, settings.max_size_mib, settings.backups)
 
 
 async def schedule(client: Client) -> None:

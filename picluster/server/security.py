@@ -1,4 +1,4 @@
-"""The parts of ``server.yaml`` about who is believed and what is kept secret: service accounts and encryption."""
+"""The parts of ``server.yaml`` about who is believed and what is remembered of them: service accounts, audit."""
 
 from __future__ import annotations
 
@@ -33,6 +33,35 @@ def service_accounts(value: Any) -> ServiceAccountSettings:
     return ServiceAccountSettings(**{key: SERVICE_ACCOUNT_READERS[key](given) for key, given in value.items()})
 
 
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """What is logged of requests; the log is by default in ``data_dir``, ``off`` logs nothing."""
+
+    policy: Path | None = None
+    log: Path | None = None
+    max_size_mib: int = 10
+    backups: int = 3
+    off: bool = False
+
+
+def audit(value: Any) -> AuditSettings:
+    """Read a mapping of these keys, or false; raises ``ValueError``."""
+    if value is False:
+        return AuditSettings(off=True)
+    if not isinstance(value, dict):
+        raise ValueError("false, or a mapping with any of policy, log, max_size_mib and backups")
+    strange = sorted(str(key) for key in value if key not in AUDIT_READERS)
+    if strange:
+        raise ValueError(f"without {', '.join(strange)}: known are {', '.join(AUDIT_READERS)}")
+    return AuditSettings(**{key: AUDIT_READERS[key](given) for key, given in value.items()})
+
+
+def _count(value: Any, least: int, most: int, name: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(f"with {name} a number from {least} to {most}")
+    return value
+
+
 def _issuers(value: Any) -> tuple[str, ...]:
     issuers = _texts(value, "issuers")
     if not issuers or not all(issuer.startswith("https://") for issuer in issuers):
@@ -48,7 +77,7 @@ def _texts(value: Any, name: str) -> tuple[str, ...]:
 
 def _file(value: Any) -> Path:
     if not isinstance(value, str) or not Path(value).is_absolute():
-        raise ValueError("with keys named by absolute paths, as in /etc/picluster/pki/sa.key")
+        raise ValueError("with files named by absolute paths, as in /etc/picluster/pki/sa.key")
     return Path(value)
 
 
@@ -71,4 +100,10 @@ SERVICE_ACCOUNT_READERS: dict[str, Callable[[Any], Any]] = {
     "keys": lambda value: tuple(_file(each) for each in _texts(value, "keys")),
     "jwks_uri": _uri,
     "token_lifetime_max_s": _lifetime,
+}
+AUDIT_READERS: dict[str, Callable[[Any], Any]] = {
+    "policy": _file,
+    "log": _file,
+    "max_size_mib": lambda value: _count(value, 1, 4096, "max_size_mib"),
+    "backups": lambda value: _count(value, 0, 100, "backups"),
 }

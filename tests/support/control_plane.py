@@ -8,6 +8,7 @@ from typing import Any
 
 from picluster.api.meta import now_rfc3339
 from picluster.api.resources import NODES, PODS
+from picluster.apiserver.audit.setup import AuditConfig
 from picluster.apiserver.authn.tokenkeys import ServiceAccountConfig
 from picluster.apiserver.server import ApiServer, ApiServerConfig
 from picluster.client import Client, ClientConfig, PatchType
@@ -30,13 +31,16 @@ class Cluster:
     backend: Backend = field(default_factory=MemoryBackend)
     port: int = 0
     encryption: Path | None = None
+    audit: AuditConfig | None = None
     server: ApiServer | None = None
 
     async def start(self) -> None:
         names = {"cert": "apiserver.crt", "key": "apiserver.key", "client_ca": "ca.crt"}
         files = {name: self.pki.directory / file for name, file in names.items()}
         accounts = ServiceAccountConfig(self.pki.directory / "sa.key", (self.pki.directory / "sa.pub",))
-        config = ApiServerConfig(**files, port=self.port, service_accounts=accounts, encryption=self.encryption)
+        config = ApiServerConfig(
+            **files, port=self.port, service_accounts=accounts, encryption=self.encryption, audit=self.audit
+        )
         self.server = ApiServer(config, self.backend)
         await self.server.start()
         self.port = self.server.port

@@ -6,7 +6,7 @@ from picluster.api import errors
 from picluster.api.types import Object
 from picluster.apiserver.authn.authenticator import Authenticator
 from picluster.apiserver.authn.result import InvalidToken
-from picluster.apiserver.authn.user import User
+from picluster.apiserver.authn.user import user_info
 from picluster.apiserver.registry.registry import Review, Write
 
 
@@ -31,14 +31,3 @@ def _status(authenticator: Authenticator, token: str, audiences: tuple[str, ...]
         return {"user": {}, "error": str(error)}
     return {"authenticated": True, "user": user_info(found.user), "audiences": list(found.audiences)}
 
-
-def user_info(user: User) -> Object:
-    """The ``authentication.k8s.io/v1`` UserInfo of a user."""
-    info: Object = {"username": user.name}
-    if user.uid:
-        info["uid"] = user.uid
-    if user.groups:
-        info["groups"] = sorted(user.groups)
-    if user.extra:
-        info["extra"] = {key: list(values) for key, values in user.extra}
-    return info

@@ -7,7 +7,7 @@ from aiohttp import web
 from picluster.api import errors
 from picluster.apiserver.authn import User
 from picluster.apiserver.authz.attributes import of_request, of_unknown
-from picluster.apiserver.authz.chain import DISCOVERY_FOR_JOINING, MASTERS, Chain, is_public
+from picluster.apiserver.authz.chain import DISCOVERY_FOR_JOINING, MASTERS, Chain, Decision, is_public
 from picluster.apiserver.authz.impersonation import acting_as
 from picluster.apiserver.requestinfo import RequestInfo
 
@@ -32,6 +32,10 @@ class Gate:
         """Raise ``ApiError`` 403 unless ``user`` may do what ``info`` says."""
         if MASTERS not in user.groups:
             self._chain.authorize(of_request(user, info))
+
+    def explain(self, user: User, info: RequestInfo) -> Decision:
+        """What the chain says of a request, and why."""
+        return self._chain.decide(of_request(user, info))
 
     def refuse_unknown(self, user: User, request: web.BaseRequest) -> None:
         """Raise ``ApiError`` 401 or 403 for a path that is not served, unless its absence may be told."""

@@ -98,7 +98,7 @@ async def test_what_was_plain_is_read_where_identity_is_named_and_is_stale() -> 
     await inner.put(KEY, PLAIN, 0)
     opened = Opened(inner, gcm(key("k1")), {"identity": {}})
     assert await opened.start() == {KEY: PLAIN} and opened.backend.stale == {KEY}
-    with pytest.raises(StorageError, match="is not encrypted, and .* does not let that be read"):
+    with pytest.raises(StorageError, match=r"is not encrypted, and .* does not let that be read"):
         await Opened(inner, gcm(key("k1"))).start()
 
 
