@@ -1,11 +1,11 @@
 """DefaultIngressClass: an ingress that names no class gets the one that an annotation makes the default.
 
-Source: ``plugin/pkg/admission/network/defaultingressclass``. Several defaults are refused.
+Source: ``plugin/pkg/admission/network/defaultingressclass``. Of several defaults the newest one counts.
 """
 
 from __future__ import annotations
 
-from picluster.api import errors
+from picluster.api.meta import parse_time
 from picluster.api.resources import INGRESS_CLASSES, INGRESSES, Resource
 from picluster.apiserver.admission.chain import CREATE, Attributes
 from picluster.apiserver.admission.live import Live
@@ -31,12 +31,10 @@ class DefaultIngressClass:
         if annotated or (ingress.get("spec") or {}).get("ingressClassName") is not None:
             return
         defaults = [
-            found["metadata"]["name"]
+            found["metadata"]
             for found in self._classes.within("")
             if (found["metadata"].get("annotations") or {}).get(DEFAULT) == "true"
         ]
-        if len(defaults) > 1:
-            why = f"{len(defaults)} default IngressClasses were found, only 1 allowed"
-            raise errors.forbidden("networking.k8s.io", "ingresses", attributes.name, why)
         if defaults:
-            ingress["spec"]["ingressClassName"] = defaults[0]
+            newest_first = sorted(defaults, key=lambda each: (-parse_time(each["creationTimestamp"]), each["name"]))
+            ingress["spec"]["ingressClassName"] = newest_first[0]["name"]
