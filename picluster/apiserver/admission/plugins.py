@@ -14,6 +14,7 @@ from picluster.apiserver.admission.defaulttolerationseconds import DefaultTolera
 from picluster.apiserver.admission.limitranger import LimitRanger
 from picluster.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from picluster.apiserver.admission.noderestriction import NodeRestriction
+from picluster.apiserver.admission.podsecurity import PodSecurity
 from picluster.apiserver.admission.policies.dispatch import PolicyDispatcher
 from picluster.apiserver.admission.policies.mutating import MutatingPolicies
 from picluster.apiserver.admission.policies.validating import ValidatingPolicies
@@ -45,6 +46,7 @@ def ordered(
         LimitRanger(cache),
         ServiceAccount(cache, clock, mounts=mounts_tokens),
         NodeRestriction(cache, authorizers),
+        PodSecurity(cache),
         Priority(cache),
         DefaultTolerationSeconds(),
         CertificateApproval(authorizers),
