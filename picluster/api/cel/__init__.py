@@ -22,6 +22,7 @@ from picluster.api.cel.errors import (
     CelBudgetError,
     CelCompileError,
     CelError,
+    CelLimitError,
     CelResultTypeError,
     CelSyntaxError,
     CelTypeError,
@@ -63,8 +64,8 @@ class Program(Protocol):
     def evaluate(self, bindings: Mapping[str, Any], budget: Budget | None = None) -> Any:
         """The value for these variables, as plain JSON where it has such a form; raises ``CelError``.
 
-        A variable that is not bound, and one bound to ``None``, is null. At most ``PER_CALL_COST_MAX`` is spent, which
-        is taken from ``budget``.
+        A variable that is not bound, and one bound to ``None``, is null. At most ``PER_CALL_COST_MAX`` is spent
+        (``CelLimitError``), which is taken from ``budget`` (``CelBudgetError``).
         """
         ...
 
@@ -110,6 +111,7 @@ __all__ = [
     "CelBudgetError",
     "CelCompileError",
     "CelError",
+    "CelLimitError",
     "CelResultTypeError",
     "CelSyntaxError",
     "CelTypeError",

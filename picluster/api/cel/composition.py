@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from picluster.api.cel import DYN, Budget, CelBudgetError, CelCompileError, CelError, Type
+from picluster.api.cel import DYN, Budget, CelBudgetError, CelCompileError, CelError, CelLimitError, Type
 from picluster.api.cel.expression import Expression
 from picluster.api.cel.types import Field, ObjectType
 from picluster.api.types import Object
@@ -65,9 +65,9 @@ class _Lazy:
             return CelError(f'composited variable "{name}" fails to compile: {failure}')
         try:
             return program.value(self._bindings, self._budget)
-        except CelBudgetError:
-            raise
         except CelError as failure:
+            if isinstance(failure, CelBudgetError) and not isinstance(failure, CelLimitError):
+                raise
             return CelError(f'composited variable "{name}" fails to evaluate: {failure}')
 
 

@@ -8,10 +8,14 @@ class CelError(Exception):
 
 
 class CelBudgetError(CelError):
-    """The evaluation cost more than it was allowed; nothing more should be evaluated."""
+    """What belongs together cost more than it was allowed; nothing more of it should be evaluated."""
 
-    def __init__(self, message: str = "operation cancelled: actual cost limit exceeded") -> None:
-        super().__init__(message)
+
+class CelLimitError(CelBudgetError):
+    """One evaluation alone cost more than any may."""
+
+    def __init__(self) -> None:
+        super().__init__("operation cancelled: actual cost limit exceeded")
 
 
 class CelCompileError(ValueError):

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from picluster.api.cel import Budget, CelBudgetError, CelCompileError, CelError, Program, Type, compile_expression
+from picluster.api.cel import (
+    Budget,
+    CelBudgetError,
+    CelCompileError,
+    CelError,
+    CelLimitError,
+    Program,
+    Type,
+    compile_expression,
+)
 
 
 class Expression:
@@ -42,7 +51,7 @@ class Expression:
             raise CelError(f"compilation error: {failure}") from failure
         try:
             return program.value(variables, budget)
-        except CelBudgetError:
-            raise
         except CelError as failure:
+            if isinstance(failure, CelBudgetError) and not isinstance(failure, CelLimitError):
+                raise
             raise CelError(f"expression '{self.source}' resulted in error: {failure}") from failure

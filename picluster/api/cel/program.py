@@ -14,6 +14,7 @@ from picluster.api.cel.checker import Checker
 from picluster.api.cel.errors import (
     CelBudgetError,
     CelError,
+    CelLimitError,
     CelResultTypeError,
     CelSyntaxError,
     CelTypeError,
@@ -102,7 +103,7 @@ class CompiledProgram:
         except Cancelled:
             if budget is not None:
                 budget.spend(frame.cost)
-            raise CelError("operation cancelled: actual cost limit exceeded") from None
+            raise CelLimitError() from None
         except CelBudgetError:
             raise
         except CelError:

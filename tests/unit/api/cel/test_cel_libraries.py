@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from picluster.api.cel import DYN, Budget, CelBudgetError, CelError, compile_expression
+from picluster.api.cel import DYN, Budget, CelBudgetError, CelError, CelLimitError, compile_expression
 
 
 def run(source: str) -> Any:
@@ -181,7 +181,7 @@ def test_costs_are_those_of_cel_go(source: str, expected: int) -> None:
 def test_an_evaluation_that_costs_too_much_is_cancelled() -> None:
     program = compile_expression("x.all(i, x.all(j, x.all(k, i + j + k > -1)))", {"x": DYN})
     budget = Budget()
-    with pytest.raises(CelError, match="operation cancelled: actual cost limit exceeded"):
+    with pytest.raises(CelLimitError, match="operation cancelled: actual cost limit exceeded"):
         program.evaluate({"x": list(range(1000))}, budget)
     assert 0 < 10_000_000 - budget.remaining < 1_100_000
 
