@@ -16,7 +16,10 @@ Definitions = Mapping[str, Object]
 
 
 class Catalog:
-    """``generation`` counts the changes, for whoever keeps something made from the rows."""
+    """``generation`` counts the changes, for whoever keeps something made from the rows.
+
+    ``delegated`` are the group-versions that other servers serve (``aggregation``).
+    """
 
     def __init__(self, rows: Iterable[Resource] = RESOURCES) -> None:
         self._rows = tuple(rows)
@@ -24,6 +27,7 @@ class Catalog:
         self._sorted: tuple[Resource, ...] = ()
         self._by_plural: dict[tuple[str, str, str], Resource] = {}
         self.generation = 0
+        self.delegated: frozenset[tuple[str, str]] = frozenset()
         self._index()
 
     def __iter__(self) -> Iterator[Resource]:
@@ -43,6 +47,16 @@ class Catalog:
         else:
             del self._added[owner]
         self._index()
+
+    def delegate(self, group_versions: frozenset[tuple[str, str]]) -> None:
+        """Leave ``group_versions``, whole, to other servers."""
+        if group_versions != self.delegated:
+            self.delegated = group_versions
+            self.generation += 1
+
+    def changed(self) -> None:
+        """Say that what is served elsewhere, or in which order all of it is shown, has changed."""
+        self.generation += 1
 
     def definitions(self) -> Definitions:
         """What the added rows are described by in OpenAPI."""

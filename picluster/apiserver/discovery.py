@@ -58,30 +58,6 @@ def versions(server_address: str) -> Object:
     }
 
 
-def group_list(resources: Iterable[Resource]) -> Object:
-    """``/apis``: every named group, in the order of the table."""
-    groups: dict[str, list[str]] = {}
-    for resource in resources:
-        if resource.group:
-            known = groups.setdefault(resource.group, [])
-            if resource.version not in known:
-                known.append(resource.version)
-    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(*entry) for entry in groups.items()]}
-
-
-def group(resources: Iterable[Resource], name: str) -> Object | None:
-    """``/apis/<group>``, or ``None`` when nothing of that group is served."""
-    for entry in group_list(resources)["groups"]:
-        if entry["name"] == name:
-            return {"kind": "APIGroup", "apiVersion": "v1", **entry}
-    return None
-
-
-def _group(name: str, served: list[str]) -> Object:
-    listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in served]
-    return {"name": name, "versions": listed, "preferredVersion": listed[0]}
-
-
 def resource_list(resources: Iterable[Resource], group_name: str, version: str) -> Object | None:
     """``/api/v1`` or ``/apis/<group>/<version>``, or ``None`` when that is not served."""
     found = [r for r in resources if (r.group, r.version) == (group_name, version)]

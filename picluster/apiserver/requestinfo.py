@@ -52,6 +52,14 @@ def request_info(method: str, raw_path: str, catalog: Catalog) -> RequestInfo:
     return RequestInfo(verb or method.lower(), path, target, query)
 
 
+def group_version_of(path: str) -> tuple[str, str] | None:
+    """The named group and the version that a path is about, if it names one."""
+    match [part for part in path.split("/", 6) if part]:
+        case ["apis", group, version, *_]:
+            return group, version
+    return None
+
+
 def flag(query: Query, name: str) -> bool:
     """A boolean parameter: present and empty is true, as Go's conversion has it."""
     value = query.get(name)
@@ -87,6 +95,8 @@ def _within(catalog: Catalog, group: str, version: str, parts: list[str]) -> Tar
     namespace = ""
     if parts[0] == "namespaces" and len(parts) > 2 and parts[2] not in NAMESPACE_SUBRESOURCES:
         namespace, parts = parts[1], parts[2:]
+    if catalog.delegated and (group, version) in catalog.delegated:
+        return _elsewhere(group, version, namespace, parts)
     resource = catalog.lookup(group, version, parts[0])
     if resource is None or (namespace and not resource.namespaced):
         raise errors.path_not_found()
@@ -95,6 +105,13 @@ def _within(catalog: Catalog, group: str, version: str, parts: list[str]) -> Tar
         raise errors.path_not_found()
     if name and resource.namespaced and not namespace:
         raise errors.path_not_found()
+    return Target(resource, namespace, name, subresource, "/".join(parts[3:]))
+
+
+def _elsewhere(group: str, version: str, namespace: str, parts: list[str]) -> Target:
+    """A path that another server serves: what of it authorizers look at, since nobody here knows more."""
+    name, subresource = (*parts[1:3], "", "")[:2]
+    resource = Resource(group, version, "", parts[0], "", namespaced=bool(namespace), verbs=(), stored=False)
     return Target(resource, namespace, name, subresource, "/".join(parts[3:]))
 
 

@@ -35,7 +35,7 @@ class HttpsServer:
         self._names = names
         self._client_ca = client_ca
         self._server = web.Server(handler, access_log=None)
-        self._runner = web.ServerRunner(self._server, shutdown_timeout=1.0)
+        self._runner = web.ServerRunner(self._server, shutdown_timeout=0.1)
 
     @property
     def url(self) -> str:

@@ -6,19 +6,8 @@ from picluster.api.resources import RESOURCES
 from picluster.apiserver import discovery
 
 
-def test_the_core_group_is_apart() -> None:
+def test_the_core_group_has_one_version() -> None:
     assert discovery.versions("10.77.0.10:6443")["versions"] == ["v1"]
-    names = [entry["name"] for entry in discovery.group_list(RESOURCES)["groups"]]
-    assert "" not in names
-    assert {"apps", "coordination.k8s.io", "discovery.k8s.io", "events.k8s.io"} <= set(names)
-    assert len(names) == len(set(names))
-
-
-def test_a_group_names_its_preferred_version() -> None:
-    apps = discovery.group(RESOURCES, "apps")
-    assert apps is not None
-    assert apps["preferredVersion"] == {"groupVersion": "apps/v1", "version": "v1"}
-    assert discovery.group(RESOURCES, "nothing.example") is None
 
 
 def test_resource_list_has_subresources_with_their_own_kinds() -> None:
