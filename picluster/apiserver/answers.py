@@ -11,10 +11,12 @@ import orjson
 from aiohttp import web
 
 from picluster.api import errors
+from picluster.api.resources import Resource
 from picluster.api.types import Object
 from picluster.apiserver import yamlbody
 from picluster.apiserver.negotiate import JSON, YAML
 
+PEOPLES_PROGRAMS = ("curl", "Wget", "Mozilla/5.0")
 GZIP_MIN_BYTES = 128 << 10
 GZIP_LEVEL = 1
 GZIP_WINDOW = 31  # zlib's way of asking for a gzip header
@@ -28,6 +30,15 @@ class Answer(NamedTuple):
     code: int
     body: bytes
     is_object: bool = True
+
+
+class NotAllowed(errors.ApiError):
+    """405, with the methods that would be."""
+
+    def __init__(self, resource: Resource, verb: str, methods: Sequence[str]) -> None:
+        refusal = errors.method_not_supported(resource.group, resource.plural, verb)
+        super().__init__(refusal.code, refusal.reason, refusal.message, refusal.details)
+        self.methods = methods
 
 
 def success(details: Object | None = None, code: int = 200) -> Answer:
@@ -46,7 +57,7 @@ async def respond(
     """The response with ``body`` (JSON), as the client wants it: YAML, indented, compressed."""
     if media_type == YAML:
         body = yamlbody.encode(body)
-    elif "pretty=" in request.raw_path and request.query.get("pretty") in ("1", "true"):
+    elif _pretty(request):
         body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
     headers = {"Content-Type": media_type, "Cache-Control": CACHE_CONTROL}
     if len(body) >= GZIP_MIN_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
@@ -59,11 +70,20 @@ async def respond(
     return response
 
 
+def _pretty(request: web.BaseRequest) -> bool:
+    """Whether a person reads it: asked for, or a program that people use (``isPrettyPrint``)."""
+    if "pretty=" in request.raw_path and (wish := request.query.get("pretty")):
+        return wish in ("1", "t", "T", "true", "TRUE", "True")
+    return request.headers.get("User-Agent", "").startswith(PEOPLES_PROGRAMS)
+
+
 def error_response(error: errors.ApiError) -> web.Response:
     headers = {"Content-Type": JSON, "Cache-Control": CACHE_CONTROL}
     retry_after_s = (error.details or {}).get("retryAfterSeconds")
     if retry_after_s:
         headers["Retry-After"] = str(retry_after_s)
+    if isinstance(error, NotAllowed):
+        headers["Allow"] = ", ".join(error.methods)
     return web.Response(body=orjson.dumps(error.status()), status=error.code, headers=headers)
 
 

@@ -73,7 +73,8 @@ async def list_page(cache: WatchCache, resource: Resource, namespace: str, query
     if (wanted := resource_version(query)) > 0:
         await wait_until_fresh(cache, wanted)
         revision = cache.revision
-        if query.get("resourceVersionMatch") == "Exact":
+        match = query.get("resourceVersionMatch")
+        if match == "Exact" or (not match and limit > 0):
             revision, undo = wanted, collection.undo(wanted)
     return _page(collection, selection, limit, Token(revision, ""), undo)
 

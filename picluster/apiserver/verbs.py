@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
@@ -21,7 +21,7 @@ from picluster.api.resources import (
 )
 from picluster.api.types import Object
 from picluster.apiserver import listing, negotiate, tables, yamlbody
-from picluster.apiserver.answers import Answer, respond, warning_header
+from picluster.apiserver.answers import Answer, NotAllowed, respond, warning_header
 from picluster.apiserver.authn import User
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.registry import apply as applying
@@ -36,6 +36,9 @@ from picluster.apiserver.watching import serve_watch
 WHOLE = frozenset({"approval", "ephemeralcontainers", "finalize", "resize", "status"})
 """Subresources that show the whole object."""
 DEPRECATIONS = {COMPONENT_STATUSES: ("v1 ComponentStatus is deprecated in v1.19+",)}
+DELETIONS = ("delete", "deletecollection")
+METHODS = (("DELETE", "delete"), ("GET", "get"), ("PATCH", "patch"), ("POST", "create"), ("PUT", "update"))
+COLLECTIVE = {"delete": "deletecollection", "get": "list"}
 OPTIONS_KINDS = {"create": "CreateOptions", "patch": "PatchOptions"}
 Authorize = Callable[[RequestInfo], None]
 """Raises ``ApiError`` 403 if the client may not do that."""
@@ -56,12 +59,13 @@ class Call:
         query, target = self.info.query, self.info.target
         applies = _content_type(self) == patch.APPLY if self.info.verb == "patch" else False
         options: Object = {}
-        if query or applies:
+        if (query and self.info.verb not in DELETIONS) or applies:
             options = write_options(query, OPTIONS_KINDS.get(self.info.verb, "UpdateOptions"), applies=applies)
         return Write(
             self.user, self.resource, target.namespace, target.name, target.subresource,
             dry_run="dryRun" in options, field_validation=options.get("fieldValidation", "Warn"), options=options,
             manager=options.get("fieldManager") or from_user_agent(self.request.headers.get("User-Agent", "")),
+            force=bool(options.pop("force", False)),
         )  # fmt: skip
 
     def may_create(self) -> None:
@@ -103,12 +107,43 @@ async def serve(call: Call) -> web.StreamResponse:
         handler = _look
     if not call.info.target.subresource and call.info.verb not in call.resource.verbs:
         handler = None
-    if handler is None or (not call.info.target.name and call.info.verb in ("update", "patch")):
-        raise errors.method_not_supported(call.resource.group, call.resource.plural, call.info.verb)
+    if handler is None or not _has_place(call):
+        raise NotAllowed(call.resource, call.info.verb, _methods(call))
+    _negotiate(call)
     response = await handler(call)
     if not call.resource.schema and not response.prepared:
         _warn_deprecated(call, response)
     return response
+
+
+def _has_place(call: Call) -> bool:
+    """Whether the URL is one where the verb has something to act on."""
+    verb, target = call.info.verb, call.info.target
+    if verb in ("update", "patch"):
+        return bool(target.name)
+    if verb == "create" and target.name and not target.subresource:
+        return False
+    collective = verb == "deletecollection" or (verb == "create" and not target.name)
+    return not (collective and call.resource.namespaced and not target.namespace)
+
+
+def _methods(call: Call) -> list[str]:
+    """The methods that this URL takes."""
+    target, found = call.info.target, []
+    for method, verb in METHODS:
+        verb = COLLECTIVE.get(verb, verb) if not target.name else verb
+        asked = replace(call, info=call.info._replace(verb=verb))
+        served = (verb, target.subresource) in HANDLERS or (target.subresource in WHOLE and (verb, "*") in HANDLERS)
+        if served and (target.subresource or verb in call.resource.verbs) and _has_place(asked):
+            found.append(method)
+    return found
+
+
+def _negotiate(call: Call) -> None:
+    """Raise ``ApiError`` 406 before anything is done whose answer the client would not take."""
+    wanted = call.wanted(streaming=call.info.verb == "watch")
+    if wanted.transform == "Table" and "get" not in call.resource.verbs:
+        raise errors.not_acceptable(negotiate.OFFERED)
 
 
 def _warn_deprecated(call: Call, response: web.StreamResponse) -> None:
@@ -118,6 +153,8 @@ def _warn_deprecated(call: Call, response: web.StreamResponse) -> None:
 
 async def _get(call: Call) -> web.StreamResponse:
     target, wanted = call.info.target, call.wanted()
+    if call.info.query and (revision := listing.resource_version(call.info.query)):
+        await listing.wait_until_fresh(call.cache, revision)
     entry = call.registry.store.get(call.resource, target.namespace, target.name)
     body = call.representation(wanted).one((await call.fetched([entry.wire]))[0])
     return await respond(call.request, 200, body, wanted.media_type)
@@ -157,8 +194,6 @@ async def _watch(call: Call) -> web.StreamResponse:
 
 
 async def _create(call: Call) -> web.StreamResponse:
-    if call.info.target.name:
-        raise errors.method_not_supported(call.resource.group, call.resource.plural, "create")
     write, (obj, body) = call.write(), await call.decoded(call.resource)
     if call.resource is BINDING:
         return await _answer(call, write, await binding.bind(call.registry, binding.of_pod(write, obj), obj))
@@ -183,10 +218,10 @@ async def _patch(call: Call) -> web.StreamResponse:
     write = call.write()
     content_type, document = await _patch_document(call, write)
     if content_type == patch.APPLY:
-        force = bool(write.options.get("force"))
-        applied = applying.apply_object(call.registry, write, document, force=force, may_create=call.may_create)
+        applied = applying.apply_object(call.registry, write, document, force=write.force, may_create=call.may_create)
         return await _answer(call, write, await applied)
-    return await _answer(call, write, await patching.patch(call.registry, write, content_type, document))
+    body = await call.request.read()
+    return await _answer(call, write, await patching.patch(call.registry, write, content_type, document, body))
 
 
 async def _delete(call: Call) -> web.StreamResponse:
@@ -234,8 +269,7 @@ async def _patch_scale(call: Call) -> web.StreamResponse:
     write = call.write()
     content_type, document = await _patch_document(call, write)
     if content_type == patch.APPLY:
-        force = bool(write.options.get("force"))
-        return await _answer(call, write, await scale.apply_scale(call.registry, write, document, force=force))
+        return await _answer(call, write, await scale.apply_scale(call.registry, write, document, force=write.force))
     return await _answer(call, write, await scale.patch_scale(call.registry, write, content_type, document))
 
 

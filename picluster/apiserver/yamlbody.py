@@ -71,7 +71,11 @@ def _loader() -> Any:
             if name in seen:
                 loader.doubled.append(f'line {key.start_mark.line + 1}: key "{name}" already set in map')
             seen.add(name)
-        return {_text(key): value for key, value in base.construct_mapping(loader, node, deep).items()}
+        loader.flatten_mapping(node)
+        return {
+            _text(loader.construct_object(key, deep=True)): loader.construct_object(value, deep=deep)
+            for key, value in node.value
+        }
 
     loader: Any = type("Loader", (base,), {"construct_mapping": construct_mapping})
     loader.yaml_implicit_resolvers = {

@@ -39,11 +39,11 @@ def _value(of_type: Type, value: Any, path: str) -> Iterator[Mistake]:
         if isinstance(value, dict):
             yield from _fields(of_type, value, path)
         else:
-            yield Mistake(path, f"expected map, got &{{{_go(value)}}}")
+            yield Mistake(path, f"expected map, got &{{{go_text(value)}}}")
     elif isinstance(value, list):
         yield from _items(of_type, value, path)
     else:
-        yield Mistake(path, f"expected list, got &{{{_go(value)}}}")
+        yield Mistake(path, f"expected list, got &{{{go_text(value)}}}")
 
 
 def _fields(of_type: Type, value: dict[str, Any], path: str) -> Iterator[Mistake]:
@@ -75,22 +75,22 @@ def _items(of_type: Type, value: list[Any], path: str) -> Iterator[Mistake]:
 
 def _scalar(scalar: str, value: Any) -> str | None:
     if scalar == "string" and not isinstance(value, str):
-        return f"expected string, got &value.valueUnstructured{{Value:{_go(value)}}}"
+        return f"expected string, got &value.valueUnstructured{{Value:{go_text(value)}}}"
     if scalar == "boolean" and not isinstance(value, bool):
-        return f"expected boolean, got &{{{_go(value)}}}"
+        return f"expected boolean, got &{{{go_text(value)}}}"
     if scalar == "numeric" and (isinstance(value, bool) or not isinstance(value, int | float)):
         return f"expected numeric (int or float), got {_go_type(value)}"
     if isinstance(value, dict | list):
-        return f"expected any scalar, got &{{{_go(value)}}}"
+        return f"expected any scalar, got &{{{go_text(value)}}}"
     return None
 
 
-def _go(value: Any) -> str:
+def go_text(value: Any) -> str:
     """A value as Go's ``%v`` prints it."""
     if isinstance(value, dict):
-        return "map[" + " ".join(f"{key}:{_go(child)}" for key, child in sorted(value.items())) + "]"
+        return "map[" + " ".join(f"{key}:{go_text(child)}" for key, child in sorted(value.items())) + "]"
     if isinstance(value, list):
-        return "[" + " ".join(map(_go, value)) + "]"
+        return "[" + " ".join(map(go_text, value)) + "]"
     if isinstance(value, bool):
         return "true" if value else "false"
     return "<nil>" if value is None else str(value)

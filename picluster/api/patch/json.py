@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 from picluster.api import errors
 from picluster.api.patch.failures import rejected
 from picluster.api.types import Object
 
 OPERATIONS_MAX = 10_000
+COPIED_MAX_BYTES = 3 << 20
+"""What all copies of a patch may add together, or a short one would make an endless document."""
 
 
 def apply(document: Object, patch: Any) -> Object:
@@ -19,7 +23,15 @@ def apply(document: Object, patch: Any) -> Object:
         limit = f"The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}, got {len(patch)}"
         raise errors.ApiError(413, "RequestEntityTooLarge", limit)
     result: Any = document
+    copied_bytes = 0
     for operation in patch:
+        if operation.get("op") == "copy":
+            copied_bytes += len(orjson.dumps(_get(result, _pointer(operation, "from"), "copy")))
+            if copied_bytes > COPIED_MAX_BYTES:
+                raise rejected(
+                    f"Unable to complete the copy, the accumulated size increase of copy is {copied_bytes}, exceeding"
+                    f" the limit {COPIED_MAX_BYTES}"
+                )
         result = _operate(result, operation)
     if not isinstance(result, dict):
         raise rejected("the patched document is not an object")

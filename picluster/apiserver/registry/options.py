@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from picluster.api import errors
+from picluster.api import errors, schema
+from picluster.api.resources import DELETE_OPTIONS
 from picluster.api.types import Object
 from picluster.apiserver.requestinfo import Query, flag, number
 
 MANAGER_MAX_BYTES = 128
 VALIDATIONS = ("", "Ignore", "Strict", "Warn")
-POLICIES = ("Background", "Foreground", "Orphan")
+POLICIES = ("Foreground", "Background", "Orphan")
+READ_ERRORS = "ignoreStoreReadErrorWithClusterBreakingPotential"
+"""Asks to delete what cannot be read any more; there is nothing of that kind in here, so it only is checked."""
 ORPHAN_FINALIZER = "orphan"
 FOREGROUND_FINALIZER = "foregroundDeletion"
 
@@ -74,27 +77,30 @@ def _option_failures(options: Object, kind: str, *, applies: bool) -> Iterator[e
 
 
 def delete_options(query: Query, body: Any) -> DeleteOptions:
-    """A body, when there is one, counts instead of the query's parameters, as in Kubernetes."""
+    """A body, when there is one, counts instead of the query's parameters, as in Kubernetes; raises ``ApiError``.
+
+    A dry run that only the query asks for is one too: nobody wants the opposite.
+    """
     if body:
         if not isinstance(body, dict) or body.get("kind", "DeleteOptions") != "DeleteOptions":
             raise errors.bad_request("the body of a deletion must be DeleteOptions")
-        options = _from_body(body)
+        schema.check(DELETE_OPTIONS, body)
+        document = {field: value for field, value in body.items() if value is not None}
     else:
-        options = DeleteOptions(
-            grace_period_s=number(query, "gracePeriodSeconds"),
-            propagation=_propagation(query.get("propagationPolicy", ""), query.get("orphanDependents")),
-        )
-    if "dryRun" in query:
-        options.dry_run = dry_run(query.get("dryRun", ""))
-    return options
-
-
-def dry_run(value: str) -> bool:
-    """The ``dryRun`` parameter: absent, or ``All``."""
-    if value not in ("", "All"):
-        failure = errors.not_supported("dryRun", [value], ("All",))
-        raise errors.invalid("meta.k8s.io", "CreateOptions", "", [failure])
-    return value == "All"
+        document = _of_query(query)
+    if query.get("dryRun"):
+        document["dryRun"] = [query["dryRun"]]
+    failures = list(_delete_failures(document))
+    if failures:
+        raise errors.invalid("meta.k8s.io", "DeleteOptions", "", failures)
+    preconditions = document.get("preconditions") or {}
+    return DeleteOptions(
+        document.get("gracePeriodSeconds"),
+        _propagation(document),
+        preconditions.get("uid") or "",
+        preconditions.get("resourceVersion") or "",
+        bool(document.get("dryRun")),
+    )
 
 
 def deletion_finalizers(finalizers: list[str], propagation: str) -> list[str]:
@@ -107,30 +113,33 @@ def deletion_finalizers(finalizers: list[str], propagation: str) -> list[str]:
     return [*kept, FOREGROUND_FINALIZER] if propagation == "Foreground" else kept
 
 
-def _from_body(body: dict[str, Any]) -> DeleteOptions:
-    grace_period_s = body.get("gracePeriodSeconds")
-    if grace_period_s is not None and (not isinstance(grace_period_s, int) or isinstance(grace_period_s, bool)):
-        raise errors.bad_request("gracePeriodSeconds must be a number of seconds")
-    preconditions = body.get("preconditions") or {}
-    return DeleteOptions(
-        grace_period_s,
-        _propagation(body.get("propagationPolicy") or "", body.get("orphanDependents")),
-        preconditions.get("uid") or "",
-        preconditions.get("resourceVersion") or "",
-        any(dry_run(value) for value in body.get("dryRun") or ()),
-    )
+def _of_query(query: Query) -> Object:
+    document: Object = {"gracePeriodSeconds": number(query, "gracePeriodSeconds")}
+    for name in ("orphanDependents", READ_ERRORS):
+        if query.get(name):
+            document[name] = flag(query, name)
+    if query.get("propagationPolicy"):
+        document["propagationPolicy"] = query["propagationPolicy"]
+    return {field: value for field, value in document.items() if value is not None}
 
 
-def _propagation(policy: str, orphan: Any) -> str:
-    if policy and orphan is not None:
+def _delete_failures(document: Object) -> Iterator[errors.FieldError]:
+    """``ValidateDeleteOptions`` of apimachinery's ``meta/v1/validation``."""
+    policy = document.get("propagationPolicy")
+    if policy is not None and "orphanDependents" in document:
         detail = "orphanDependents and deletionPropagation cannot be both set"
-        raise _invalid(errors.invalid_value("propagationPolicy", policy, detail))
-    if orphan is not None:
-        return "Orphan" if orphan in (True, "true", "1") else "Background"
-    if policy and policy not in POLICIES:
-        raise _invalid(errors.not_supported("propagationPolicy", policy, (*POLICIES, "nil")))
-    return policy
+        yield errors.invalid_value("propagationPolicy", policy, detail)
+    if policy is not None and policy not in POLICIES:
+        yield errors.not_supported("propagationPolicy", policy, (*POLICIES, "nil"))
+    if any(value != "All" for value in document.get("dryRun") or ()):
+        yield errors.not_supported("dryRun", document["dryRun"], ("All",))
+    if document.get(READ_ERRORS):
+        for field in ("dryRun", "propagationPolicy", "orphanDependents", "gracePeriodSeconds", "preconditions"):
+            if field in document:
+                yield errors.invalid_value(READ_ERRORS, True, f"cannot be set together with .{field}")
 
 
-def _invalid(failure: errors.FieldError) -> errors.ApiError:
-    return errors.invalid("meta.k8s.io", "DeleteOptions", "", [failure])
+def _propagation(document: Object) -> str:
+    if "orphanDependents" in document:
+        return "Orphan" if document["orphanDependents"] else "Background"
+    return str(document.get("propagationPolicy") or "")

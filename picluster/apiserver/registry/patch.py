@@ -6,28 +6,35 @@ from typing import Any
 
 import orjson
 
-from picluster.api import errors
+from picluster.api import errors, schema
 from picluster.api import patch as patches
+from picluster.api.apply.check import go_text
 from picluster.api.types import Object
 from picluster.apiserver.answers import Answer
-from picluster.apiserver.registry.registry import Registry, Write, read_object
+from picluster.apiserver.registry.registry import Registry, Write, read_once
 from picluster.apiserver.registry.update import change_object
 
 
-async def patch(registry: Registry, write: Write, content_type: str, document: Any) -> Answer:
-    """Apply ``document``, a decoded patch of ``content_type``; raises ``ApiError``.
+async def patch(registry: Registry, write: Write, content_type: str, document: Any, body: bytes) -> Answer:
+    """Apply ``document``, the patch of ``content_type`` that ``body`` is; raises ``ApiError``.
 
     A patch without a resourceVersion is tried again when somebody else was faster, since it says what to change, not
     from what.
     """
     registry.store.get(write.resource, write.namespace, write.name)
     warnings = write.warnings
+    doubled = schema.duplicate_fields(body, document) if write.field_validation != "Ignore" else []
 
     def change(old: Object) -> Object:
         # The result shares parts with both; what follows changes it in place.
-        new: Object = orjson.loads(orjson.dumps(patches.apply(content_type, write.resource, old, document)))
+        text = orjson.dumps(patches.apply(content_type, write.resource, old, document))
+        new: Object = orjson.loads(text)
         write.warnings = []
-        read_object(write, registry.kind(write.resource), new, None)
+        try:
+            read_once(write, registry.kind(write.resource), new, doubled)
+        except errors.ApiError as error:
+            shown = go_text(document) if content_type == patches.STRATEGIC else text.decode()
+            raise _unreadable(error, shown) from None
         check_identity(write, new)
         registry.kind(write.resource).default(new)
         return new
@@ -35,6 +42,13 @@ async def patch(registry: Registry, write: Write, content_type: str, document: A
     wire = await change_object(registry, write, change)
     warnings.extend(write.warnings)
     return Answer(200, wire)
+
+
+def _unreadable(error: errors.ApiError, shown: str) -> errors.ApiError:
+    """A patch whose result cannot be read, or not strictly, is invalid, and not a bad request."""
+    _, strict, found = error.message.partition("strict decoding error: ")
+    why = strict + found if strict else error.message
+    return errors.invalid("", "", "", [errors.invalid_value("patch", shown, why)])
 
 
 def check_identity(write: Write, new: Object) -> None:

@@ -71,7 +71,7 @@ class Write:
     """Who writes what, and how; ``warnings`` go into the answer's headers.
 
     ``options`` are the fields of the CreateOptions, UpdateOptions, PatchOptions or DeleteOptions that the client gave.
-    ``manager`` owns what is written.
+    ``manager`` owns what is written, and with ``force`` takes what others own of it.
     """
 
     user: User
@@ -84,6 +84,7 @@ class Write:
     warnings: list[str] = field(default_factory=list)
     options: Object = field(default_factory=dict)
     manager: str = SERVER
+    force: bool = False
 
     def attributes(self, operation: str, obj: Object | None, old: Object | None) -> Attributes:
         options = OPTIONS[operation] if not self.options else {**OPTIONS[operation], **self.options}
@@ -104,13 +105,15 @@ def read_object(write: Write, kind: Kind, obj: Object, body: bytes | None) -> No
 
     ``body`` is the JSON it came from, if any, in which doubled fields are looked for. Raises ``ApiError`` 400.
     """
-    strict = write.field_validation != "Ignore"
-    doubled = schema.duplicate_fields(body, obj) if strict and body is not None else []
+    doubled = schema.duplicate_fields(body, obj) if body is not None and write.field_validation != "Ignore" else []
+    read_once(write, kind, obj, doubled)
+
+
+def read_once(write: Write, kind: Kind, obj: Object, doubled: list[str]) -> None:
+    """``read_object`` where it is known already which fields the body said twice."""
     kind.identify(obj)
     unknown = kind.conform(obj)
-    if not strict:
-        return
-    if not unknown and not doubled:
+    if write.field_validation == "Ignore" or (not unknown and not doubled):
         return
     if write.field_validation == "Strict":
         raise schema.strict_error(write.resource, unknown, doubled)
