@@ -21,6 +21,7 @@ from picluster.api.resources import (
 )
 from picluster.api.types import Object
 from picluster.api.validation.priorityclass import SYSTEM_CLASSES
+from picluster.apiserver import flowcontrol
 from picluster.apiserver.authn import AUTHENTICATED, User
 from picluster.apiserver.authz import MASTERS
 from picluster.apiserver.authz.policy.reconcile import reconcile
@@ -50,6 +51,7 @@ async def bootstrap(registry: Registry, advertised: Advertised) -> None:
     await reconcile(registry, SELF)
     for name, value in SYSTEM_CLASSES.items():
         await ensure(registry, PRIORITY_CLASSES, _priority_class(name, value), ())
+    await flowcontrol.ensure_all(registry, SELF)
     await ensure(registry, SERVICE_CIDRS, _service_cidr(registry), ())
     await _service_cidr_is_ready(registry)
     await ensure(registry, SERVICES, _service(advertised), ())

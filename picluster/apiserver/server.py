@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from picluster.api.resources import COMPONENT_STATUSES, CONFIGMAPS, SERVICES, TOKEN_REVIEWS
-from picluster.apiserver import connects, wellknown
+from picluster.apiserver import connects, flowcontrol, wellknown
 from picluster.apiserver.admission.access import RequestAccess
 from picluster.apiserver.admission.chain import Chain
 from picluster.apiserver.admission.plugins import ordered
@@ -30,7 +30,7 @@ from picluster.apiserver.authn.serviceaccounts import ServiceAccountTokens
 from picluster.apiserver.authn.tokenkeys import DEFAULT_ISSUER, ServiceAccountConfig, TokenKeys
 from picluster.apiserver.authn.tokenreview import token_review
 from picluster.apiserver.authz.setup import Authorization
-from picluster.apiserver.bootstrap import Advertised, bootstrap, ensure
+from picluster.apiserver.bootstrap import SELF, Advertised, bootstrap, ensure
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.connection import HttpServer
@@ -172,6 +172,9 @@ class ApiServer:
         upkeep = Upkeep(
             self._backend, self.cache, self._clock, self.config.compaction_interval_s, self.config.history_s
         )
+        dangling = flowcontrol.DanglingSchemas(self.registry, SELF)
+        dangling.start()
+        self._tasks.spawn(dangling.run(), "flow schemas")
         self._tasks.spawn(upkeep.compact(), "compaction")
         self._tasks.spawn(upkeep.send_bookmarks(), "bookmarks")
         self._ready = True

@@ -12,7 +12,7 @@ from picluster.api.types import Object
 
 Failures = list[FieldError]
 
-_EVERYTHING: Object = {
+EVERYTHING: dict[str, list[Object]] = {
     "resourceRules": [
         {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": True, "namespaces": ["*"]}
     ],
@@ -20,7 +20,7 @@ _EVERYTHING: Object = {
 }
 
 
-def _groups(*names: str) -> list[Object]:
+def groups(*names: str) -> list[Object]:
     return [{"kind": "Group", "group": {"name": name}} for name in names]
 
 
@@ -28,13 +28,13 @@ MANDATORY_FLOW_SCHEMAS: dict[str, Object] = {
     "exempt": {
         "priorityLevelConfiguration": {"name": "exempt"},
         "matchingPrecedence": 1,
-        "rules": [{"subjects": _groups("system:masters"), **_EVERYTHING}],
+        "rules": [{"subjects": groups("system:masters"), **EVERYTHING}],
     },
     "catch-all": {
         "priorityLevelConfiguration": {"name": "catch-all"},
         "matchingPrecedence": 10000,
         "distinguisherMethod": {"type": "ByUser"},
-        "rules": [{"subjects": _groups("system:unauthenticated", "system:authenticated"), **_EVERYTHING}],
+        "rules": [{"subjects": groups("system:unauthenticated", "system:authenticated"), **EVERYTHING}],
     },
 }
 MANDATORY_PRIORITY_LEVELS: dict[str, Object] = {

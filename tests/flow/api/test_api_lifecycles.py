@@ -68,7 +68,6 @@ WITH_STATUS = {
     "ingresses": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}},
     "servicecidrs": {"conditions": [READY]},
     "volumeattachments": {"attached": True},
-    "flowschemas": {"conditions": [READY]},
     "prioritylevelconfigurations": {"conditions": [READY]},
 }
 
@@ -189,14 +188,15 @@ async def test_what_never_changes(admin: Any, plural: str, patch: Any, message: 
     assert message in answer.body["message"]
 
 
-async def test_the_status_of_a_policy(admin: Any) -> None:
-    path = collection("validatingadmissionpolicies")
-    assert (await admin.create(path, named("validatingadmissionpolicies", "one"))).code == 201
+@pytest.mark.parametrize("plural", ["validatingadmissionpolicies", "flowschemas"])
+async def test_a_status_that_the_server_writes_too(admin: Any, plural: str) -> None:
+    path = collection(plural)
+    assert (await admin.create(path, named(plural, "one"))).code == 201
     patch = {"metadata": {"annotations": {"not": "this"}}, "status": {"conditions": [READY]}}
     patched = await admin.patch(f"{path}/one/status", patch)
     assert patched.code == 200, patched.body
     assert patched.body["status"]["conditions"] == [READY] and "annotations" not in patched.body["metadata"]
-    assert (await admin.get(f"{path}/one/status")).body["status"]["conditions"] == [READY]
+    assert READY in (await admin.get(f"{path}/one/status")).body["status"]["conditions"]
 
 
 async def test_an_ingress_gets_the_default_class(admin: Any) -> None:

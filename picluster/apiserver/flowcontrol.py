@@ -1,0 +1,198 @@
+"""Flow schemas and priority levels that every cluster has, and what is said of a schema whose level is missing.
+
+The objects are those of ``apiserver/pkg/apis/flowcontrol/bootstrap``: two of each are mandatory and always as they have
+to be but for what ``exempt`` may lend, the others are suggestions, put right as long as an annotation says so. Nothing is queued by them here: this
+server's own bounds hold for everybody alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator
+
+import orjson
+
+from picluster.api import defaults, errors, meta
+from picluster.api.resources import FLOW_SCHEMAS, PRIORITY_LEVEL_CONFIGURATIONS, Resource
+from picluster.api.types import Object
+from picluster.api.validation.flowcontrol import EVERYTHING, MANDATORY_FLOW_SCHEMAS, MANDATORY_PRIORITY_LEVELS, groups
+from picluster.apiserver.authn import User
+from picluster.apiserver.cache.history import Change
+from picluster.apiserver.registry.create import create
+from picluster.apiserver.registry.registry import Registry, Write
+from picluster.apiserver.registry.update import change_object
+
+log = logging.getLogger(__name__)
+
+AUTO_UPDATE = "apf.kubernetes.io/autoupdate-spec"
+LEVELS = {
+    "node-high": (40, 25, 64, 6),
+    "system": (30, 33, 64, 6),
+    "leader-election": (10, 0, 16, 4),
+    "workload-high": (40, 50, 128, 6),
+    "workload-low": (100, 90, 128, 6),
+    "global-default": (20, 50, 128, 6),
+}
+"""Suggested priority levels: nominal shares, lendable percent, queues, hand size."""
+QUEUE_LENGTH_LIMIT = 50
+
+
+def _level(shares: int, lendable: int, queues: int, hand: int) -> Object:
+    queuing = {"queues": queues, "handSize": hand, "queueLengthLimit": QUEUE_LENGTH_LIMIT}
+    return {
+        "type": "Limited",
+        "limited": {
+            "nominalConcurrencyShares": shares,
+            "lendablePercent": lendable,
+            "limitResponse": {"type": "Queue", "queuing": queuing},
+        },
+    }
+
+
+def _users(*names: str) -> list[Object]:
+    return [{"kind": "User", "user": {"name": name}} for name in names]
+
+
+def _accounts(*names: str) -> list[Object]:
+    return [{"kind": "ServiceAccount", "serviceAccount": {"namespace": "kube-system", "name": name}} for name in names]
+
+
+def _resources(verbs: str, group: str, resources: str, *, cluster: bool = False) -> Object:
+    rule = {"verbs": verbs.split(), "apiGroups": [group], "resources": resources.split(), "namespaces": ["*"]}
+    return {**rule, "clusterScope": True} if cluster else rule
+
+
+def _schema(level: str, precedence: int, by: str, subjects: list[Object], **rules: list[Object]) -> Object:
+    spec: Object = {
+        "priorityLevelConfiguration": {"name": level},
+        "matchingPrecedence": precedence,
+        "rules": [{"subjects": subjects, **(rules or EVERYTHING)}],
+    }
+    if by:
+        spec["distinguisherMethod"] = {"type": by}
+    return spec
+
+
+_MANAGER, _SCHEDULER = "system:kube-controller-manager", "system:kube-scheduler"
+_LEASES = [_resources("get create update", "coordination.k8s.io", "leases")]
+_NODE_OBJECTS = [
+    _resources("*", "", "nodes nodes/status", cluster=True),
+    _resources("*", "coordination.k8s.io", "leases"),
+]
+_ENDPOINTS = [_resources("get create update", "", "endpoints")]
+_PROBES: list[Object] = [{"verbs": ["get"], "nonResourceURLs": ["/healthz", "/readyz", "/livez"]}]
+_ANYBODY = groups("system:unauthenticated", "system:authenticated")
+_ENDPOINT_WRITERS = [*_users(_MANAGER), *_accounts("endpoint-controller", "endpointslicemirroring-controller")]
+SCHEMAS = {
+    "system-nodes": _schema("system", 500, "ByUser", groups("system:nodes")),
+    "system-node-high": _schema("node-high", 400, "ByUser", groups("system:nodes"), resourceRules=_NODE_OBJECTS),
+    "probes": _schema("exempt", 2, "", _ANYBODY, nonResourceRules=_PROBES),
+    "system-leader-election": _schema(
+        "leader-election", 100, "ByUser", [*_users(_MANAGER, _SCHEDULER), *_accounts("*")], resourceRules=_LEASES
+    ),
+    "endpoint-controller": _schema("workload-high", 150, "ByUser", _ENDPOINT_WRITERS, resourceRules=_ENDPOINTS),
+    "workload-leader-election": _schema("leader-election", 200, "ByUser", _accounts("*"), resourceRules=_LEASES),
+    "kube-controller-manager": _schema("workload-high", 800, "ByNamespace", _users(_MANAGER)),
+    "kube-scheduler": _schema("workload-high", 800, "ByNamespace", _users(_SCHEDULER)),
+    "kube-system-service-accounts": _schema("workload-high", 900, "ByNamespace", _accounts("*")),
+    "service-accounts": _schema("workload-low", 9000, "ByUser", groups("system:serviceaccounts")),
+    "global-default": _schema("global-default", 9900, "ByUser", _ANYBODY),
+}
+"""Suggested flow schemas."""
+
+
+def objects() -> Iterator[tuple[Resource, Object]]:
+    """Every object that there has to be, with its defaults."""
+    levels = {**MANDATORY_PRIORITY_LEVELS, **{name: _level(*numbers) for name, numbers in LEVELS.items()}}
+    levels["exempt"] = {**levels["exempt"], "exempt": {}}
+    schemas = {**MANDATORY_FLOW_SCHEMAS, **SCHEMAS}
+    for resource, specs in ((PRIORITY_LEVEL_CONFIGURATIONS, levels), (FLOW_SCHEMAS, schemas)):
+        for name, spec in specs.items():
+            obj: Object = orjson.loads(orjson.dumps({"metadata": {"name": name}, "spec": spec}))
+            obj["metadata"]["annotations"] = {AUTO_UPDATE: "true"}
+            defaults.apply(resource, obj)
+            yield resource, obj
+
+
+async def ensure_all(registry: Registry, user: User) -> None:
+    """Make what is missing and put right what differs; raises ``ApiError``."""
+    writes = [(Write(user, resource, "", wanted["metadata"]["name"]), wanted) for resource, wanted in objects()]
+    await asyncio.gather(*[_ensure(registry, write, wanted) for write, wanted in writes])
+
+
+async def _ensure(registry: Registry, write: Write, wanted: Object) -> None:
+    entry = registry.store.cache.get(write.resource, "", write.name)
+    if entry is None:
+        await create(registry, write, wanted, None)
+        return
+    found = orjson.loads(entry.wire)
+    ours = (found["metadata"].get("annotations") or {}).get(AUTO_UPDATE) == "true"
+    spec = wanted["spec"]
+    if spec.get("type") == "Exempt":
+        spec["exempt"] = found["spec"].get("exempt") or spec["exempt"]
+    if ours and found["spec"] != spec:
+        await change_object(registry, write, lambda old: {**old, "spec": spec})
+
+
+class DanglingSchemas:
+    """Keeps the condition ``Dangling`` of flow schemas: whether the priority level that one names is missing."""
+
+    def __init__(self, registry: Registry, user: User) -> None:
+        self._registry = registry
+        self._user = user
+        self._changed: set[str] = set()
+        self._wake = asyncio.Event()
+
+    def start(self) -> None:
+        """Look at every schema once, and at each one that may have become another."""
+        cache = self._registry.store.cache
+        schemas = cache.collection(FLOW_SCHEMAS)
+        schemas.listeners.append(lambda change: self._look_at([change.key]))
+        cache.collection(PRIORITY_LEVEL_CONFIGURATIONS).listeners.append(self._on_level)
+        self._look_at(schemas.entries)
+
+    async def run(self) -> None:
+        """Until cancelled: bounded by the number of schemas, since each is in the set once."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._changed:
+                await self._note(self._changed.pop().rpartition("/")[2])
+
+    def _on_level(self, change: Change) -> None:
+        if change.old is None or change.new is None:
+            self._look_at(self._registry.store.cache.collection(FLOW_SCHEMAS).entries)
+
+    def _look_at(self, keys: Iterable[str]) -> None:
+        self._changed.update(keys)
+        self._wake.set()
+
+    async def _note(self, name: str) -> None:
+        entry = self._registry.store.cache.get(FLOW_SCHEMAS, "", name)
+        if entry is None or self._with_condition(schema := orjson.loads(entry.wire)) == schema:
+            return
+        try:
+            await change_object(
+                self._registry, Write(self._user, FLOW_SCHEMAS, "", name, "status"), self._with_condition
+            )
+        except errors.ApiError as error:
+            log.info("the condition of flow schema %s is not written: %s", name, error)
+
+    def _with_condition(self, schema: Object) -> Object:
+        level = schema["spec"]["priorityLevelConfiguration"]["name"]
+        found = self._registry.store.cache.get(PRIORITY_LEVEL_CONFIGURATIONS, "", level) is not None
+        conditions = list((schema.get("status") or {}).get("conditions") or ())
+        meta.set_condition(conditions, dangling(level, found=found), meta.now_rfc3339(self._registry.clock.now()))
+        return {**schema, "metadata": dict(schema["metadata"]), "status": {"conditions": conditions}}
+
+
+def dangling(level: str, *, found: bool) -> Object:
+    """What is said of a schema that names ``level``."""
+    refers = f'This FlowSchema references the PriorityLevelConfiguration object named "{level}"'
+    return {
+        "type": "Dangling",
+        "status": "False" if found else "True",
+        "reason": "Found" if found else "NotFound",
+        "message": f"{refers} and it exists" if found else f"{refers} but there is no such object",
+    }
