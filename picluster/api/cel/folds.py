@@ -6,15 +6,15 @@ expansion of the macro costs in cel-go.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 from picluster.api.cel.errors import CelBudgetError, CelError
 from picluster.api.cel.frame import Evaluate, Frame
 from picluster.api.cel.values import MAPS, NO_OVERLOAD, elements, pairs, to_key
 
-_ALL_STEP, _EXISTS_STEP, _ONE_STEP, _FILTER_STEP, _MAP_STEP = 3, 4, 1, 13, 12
-_LIST_COST = 10
+_ALL_STEP, _EXISTS_STEP, _ONE_MATCH, _FILTER_MATCH, _MAP_MATCH, _ENTRY_STEP = 3, 4, 2, 13, 12, 2
+_END = object()
 
 
 def both(left: Evaluate, right: Evaluate) -> Evaluate:
@@ -97,7 +97,7 @@ class _Steps:
         self._slot = slot
         self._variables = variables
 
-    def __call__(self, frame: Frame, cost: int) -> Iterable[Any]:
+    def __call__(self, frame: Frame, cost: int) -> Iterator[Any]:
         """What the first variable is, at each step."""
         container = self._over(frame)
         slot = self._slot
@@ -121,7 +121,8 @@ def _quantified(steps: _Steps, condition: Evaluate, *, decisive: bool) -> Evalua
     def run(frame: Frame) -> bool:
         failure: CelError | None = None
         frame.cost += 1
-        for _ in steps(frame, cost):
+        running = steps(frame, cost)
+        for _ in running:
             try:
                 value = condition(frame)
             except CelBudgetError:
@@ -130,6 +131,8 @@ def _quantified(steps: _Steps, condition: Evaluate, *, decisive: bool) -> Evalua
                 failure = failure or error
                 continue
             if value is decisive:
+                if next(running, _END) is not _END:  # the loop's condition is looked at once more
+                    frame.cost -= 1
                 return bool(decisive)
             if not isinstance(value, bool):
                 failure = failure or CelError(NO_OVERLOAD)
@@ -150,9 +153,9 @@ def _exists_one(steps: _Steps, condition: Evaluate) -> Evaluate:
     def run(frame: Frame) -> bool:
         frame.cost += 2
         count = 0
-        for _ in steps(frame, _ONE_STEP):
+        for _ in steps(frame, 0):
             if _holds(condition(frame)):
-                frame.cost += 1
+                frame.cost += _ONE_MATCH
                 count += 1
         return count == 1
 
@@ -161,11 +164,11 @@ def _exists_one(steps: _Steps, condition: Evaluate) -> Evaluate:
 
 def _filtered(steps: _Steps, condition: Evaluate) -> Evaluate:
     def run(frame: Frame) -> list[Any]:
-        frame.cost += _LIST_COST + 1
+        frame.cost += 1
         found: list[Any] = []
-        for item in steps(frame, 1):
+        for item in steps(frame, 0):
             if _holds(condition(frame)):
-                frame.cost += _FILTER_STEP - 1
+                frame.cost += _FILTER_MATCH
                 found.append(item)
         return found
 
@@ -174,11 +177,11 @@ def _filtered(steps: _Steps, condition: Evaluate) -> Evaluate:
 
 def _mapped(steps: _Steps, condition: Evaluate | None, result: Evaluate) -> Evaluate:
     def run(frame: Frame) -> list[Any]:
-        frame.cost += _LIST_COST + 1
+        frame.cost += 1
         found: list[Any] = []
-        for _ in steps(frame, 1):
+        for _ in steps(frame, 0):
             if condition is None or _holds(condition(frame)):
-                frame.cost += _MAP_STEP - 1
+                frame.cost += _MAP_MATCH
                 found.append(result(frame))
         return found
 
@@ -187,9 +190,9 @@ def _mapped(steps: _Steps, condition: Evaluate | None, result: Evaluate) -> Eval
 
 def _map_made(steps: _Steps, condition: Evaluate | None, result: Evaluate, *, entries: bool) -> Evaluate:
     def run(frame: Frame) -> dict[Any, Any]:
-        frame.cost += 3 * _LIST_COST + 1
+        frame.cost += 1
         found: dict[Any, Any] = {}
-        for key in steps(frame, 2):
+        for key in steps(frame, _ENTRY_STEP):
             if condition is not None and not _holds(condition(frame)):
                 continue
             value = result(frame)

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from picluster.api.cel import PER_CALL_COST_MAX, Budget, folds, types
 from picluster.api.cel.checker import Checker
+from picluster.api.cel.constants import UNKNOWN, constant
 from picluster.api.cel.errors import (
     CelBudgetError,
     CelError,
@@ -22,6 +23,7 @@ from picluster.api.cel.errors import (
     render,
 )
 from picluster.api.cel.frame import Cancelled, Evaluate, Frame
+from picluster.api.cel.functions.operators import contains
 from picluster.api.cel.functions.signatures import Overload
 from picluster.api.cel.parser import TOO_DEEP, parse
 from picluster.api.cel.tree import (
@@ -129,10 +131,12 @@ class _Compiler:
         self._scope: list[str] = []
 
     def compile(self, node: Node) -> Evaluate:
+        value = constant(node)
+        if value is not UNKNOWN:
+            return lambda frame: value
         match node:
             case Literal():
-                value = node.value
-                return lambda frame: value
+                raise AssertionError("a literal is constant")
             case Ident():
                 return self._ident(node)
             case Select():
@@ -181,8 +185,12 @@ class _Compiler:
             return folds.conditional(*map(self.compile, node.args))
         arguments = node.args if node.target is None else [node.target, *node.args]
         compiled = tuple(map(self.compile, arguments))
-        if node.function == "_[_]" and len(node.signatures) > 1:
-            return _dynamic_index(compiled[0], compiled[1])
+        if node.function == "_[_]":
+            # A key that is a path itself is part of the path that it is a step of.
+            cost = 0 if isinstance(node.args[1], Ident | Select) else 1
+            return _dynamic_index(compiled[0], compiled[1], cost if _is_attribute(node.args[0]) else cost + 1)
+        if node.function == "@in" and isinstance(known := constant(node.args[1]), list):
+            return _membership(compiled[0], known)
         if len(node.signatures) == 1 and not any(_may_be_anything(arg.type) for arg in arguments):
             return _direct_call(node.signatures[0], compiled)
         return _dispatched_call(node.function, node.signatures, compiled)
@@ -335,9 +343,14 @@ def _optional_selection(operand: Evaluate, field: str, cost: int) -> Evaluate:
     return select
 
 
-def _dynamic_index(operand: Evaluate, key: Evaluate) -> Evaluate:
+def _membership(value_of: Evaluate, known: list[Any]) -> Evaluate:
+    """``value in`` a list that is written out; it costs nothing."""
+    return lambda frame: contains(value_of(frame), known)
+
+
+def _dynamic_index(operand: Evaluate, key: Evaluate, cost: int) -> Evaluate:
     def find(frame: Frame) -> Any:
-        frame.cost += 1
+        frame.cost += cost
         value, wanted = operand(frame), key(frame)
         if isinstance(value, Optional):
             return Optional(index(value.value, wanted)) if value.present and has_key(value.value, wanted) else NONE

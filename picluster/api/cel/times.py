@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -37,15 +37,18 @@ class Duration:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Timestamp:
-    """``nanos`` since 1970."""
+    """``nanos`` since 1970; it is written with the offset from UTC that it was read with."""
 
     nanos: int
+    offset_s: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         seconds, rest = divmod(self.nanos, SECOND)
-        moment = _EPOCH + datetime.timedelta(seconds=seconds)
+        moment = _EPOCH + datetime.timedelta(seconds=seconds + self.offset_s)
         fraction = f".{rest:09d}".rstrip("0") if rest else ""
-        return f"{moment.year:04d}-{moment.strftime('%m-%dT%H:%M:%S')}{fraction}Z"
+        hours, minutes = divmod(abs(self.offset_s) // 60, 60)
+        zone = f"{'-' if self.offset_s < 0 else '+'}{hours:02d}:{minutes:02d}" if self.offset_s else "Z"
+        return f"{moment.year:04d}-{moment.strftime('%m-%dT%H:%M:%S')}{fraction}{zone}"
 
     def at(self, zone: str = "UTC") -> datetime.datetime:
         """The moment in a time zone, to the microsecond; raises ``CelError`` for one that is not known."""
@@ -60,10 +63,11 @@ def checked_duration(nanos: int) -> Duration:
     return Duration(nanos)
 
 
-def checked_timestamp(nanos: int) -> Timestamp:
-    if not _MIN_S <= nanos // SECOND <= _MAX_S:
+def checked_timestamp(nanos: int, offset_s: int = 0) -> Timestamp:
+    seconds = nanos // SECOND
+    if seconds + min(offset_s, 0) < _MIN_S or seconds + max(offset_s, 0) > _MAX_S:
         raise CelError("timestamp overflow")
-    return Timestamp(nanos)
+    return Timestamp(nanos, offset_s)
 
 
 def parse_duration(text: str) -> Duration:
@@ -91,13 +95,14 @@ def parse_timestamp(text: str) -> Timestamp:
         raise ValueError(f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": cannot parse "{text}" as RFC 3339')
     year, month, day, hour, minute, second = map(int, match.groups()[:6])
     moment = datetime.datetime(year, month, day, hour, minute, second, tzinfo=datetime.UTC)
-    seconds = int((moment - _EPOCH).total_seconds())
+    offset_s = 0
     if match[9]:
-        offset = int(match[10]) * 3600 + int(match[11]) * 60
-        seconds -= offset if match[9] == "+" else -offset
+        offset_s = int(match[10]) * 3600 + int(match[11]) * 60
+        offset_s = offset_s if match[9] == "+" else -offset_s
+    seconds = int((moment - _EPOCH).total_seconds()) - offset_s
     if not _MIN_S <= seconds <= _MAX_S:
         raise ValueError(f'parsing time "{text}": year outside of range [1,9999]')
-    return Timestamp(seconds * SECOND + int((match[7] or "").ljust(9, "0")))
+    return Timestamp(seconds * SECOND + int((match[7] or "").ljust(9, "0")), offset_s)
 
 
 def parse_date(text: str) -> Timestamp:

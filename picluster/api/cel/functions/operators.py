@@ -9,7 +9,7 @@ from typing import Any
 
 from picluster.api.cel.errors import CelError
 from picluster.api.cel.functions.signatures import STRING_FACTOR, Overload, overload
-from picluster.api.cel.times import checked_duration, checked_timestamp
+from picluster.api.cel.times import Duration, Timestamp, checked_duration, checked_timestamp
 from picluster.api.cel.values import (
     INT_MAX,
     INT_MIN,
@@ -60,7 +60,7 @@ def _divide(left: float, right: float) -> float:
     return left / right
 
 
-def _contains(value: Any, container: Any) -> bool:
+def contains(value: Any, container: Any) -> bool:
     if isinstance(container, ListView):
         return any(equal(value, item) for item in container)
     if isinstance(container, (*MAPS, ObjectView)):
@@ -76,6 +76,14 @@ def _optional_index(container: Any, key: Any) -> Optional:
             return container
         container = container.value
     return Optional(index(container, key)) if has_key(container, key) else Optional(None, present=False)
+
+
+def _later(at: Timestamp, by: Duration) -> Timestamp:
+    return checked_timestamp(at.nanos + by.nanos, at.offset_s)
+
+
+def _earlier(at: Timestamp, by: Duration) -> Timestamp:
+    return checked_timestamp(at.nanos - by.nanos, at.offset_s)
 
 
 def _smaller(args: Sequence[Any], result: Any) -> int:
@@ -114,14 +122,14 @@ FUNCTIONS: tuple[Overload, ...] = (
     overload("_+_", "(string, string) -> string", operator.add, _both),
     overload("_+_", "(bytes, bytes) -> bytes", operator.add, _both),
     overload("_+_", "(list(A), list(A)) -> list(A)", add_lists),
-    overload("_+_", "(timestamp, duration) -> timestamp", lambda at, by: checked_timestamp(at.nanos + by.nanos)),
-    overload("_+_", "(duration, timestamp) -> timestamp", lambda by, at: checked_timestamp(at.nanos + by.nanos)),
+    overload("_+_", "(timestamp, duration) -> timestamp", _later),
+    overload("_+_", "(duration, timestamp) -> timestamp", lambda by, at: _later(at, by)),
     overload("_+_", "(duration, duration) -> duration", lambda left, right: checked_duration(left.nanos + right.nanos)),
     overload("_-_", "(int, int) -> int", lambda left, right: checked_int(left - right)),
     overload("_-_", "(uint, uint) -> uint", lambda left, right: checked_uint(int(left) - int(right))),
     overload("_-_", "(double, double) -> double", operator.sub),
     overload("_-_", "(timestamp, timestamp) -> duration", lambda one, two: checked_duration(one.nanos - two.nanos)),
-    overload("_-_", "(timestamp, duration) -> timestamp", lambda at, by: checked_timestamp(at.nanos - by.nanos)),
+    overload("_-_", "(timestamp, duration) -> timestamp", _earlier),
     overload("_-_", "(duration, duration) -> duration", lambda left, right: checked_duration(left.nanos - right.nanos)),
     overload("_*_", "(int, int) -> int", lambda left, right: checked_int(left * right)),
     overload("_*_", "(uint, uint) -> uint", lambda left, right: checked_uint(left * right)),
@@ -134,8 +142,8 @@ FUNCTIONS: tuple[Overload, ...] = (
     overload("-_", "(int) -> int", lambda value: checked_int(-value)),
     overload("-_", "(double) -> double", operator.neg),
     overload("!_", "(bool) -> bool", operator.not_),
-    overload("@in", "(A, list(A)) -> bool", _contains, _list_size),
-    overload("@in", "(A, map(A, B)) -> bool", _contains),
+    overload("@in", "(A, list(A)) -> bool", contains, _list_size),
+    overload("@in", "(A, map(A, B)) -> bool", contains),
     overload("_[_]", "(list(A), int) -> A", index),
     overload("_[_]", "(map(A, B), A) -> B", index),
     overload("_[_]", "(optional(list(A)), int) -> optional(A)", _optional_index),

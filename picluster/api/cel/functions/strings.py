@@ -6,7 +6,7 @@ from typing import Any
 
 from picluster.api.cel.errors import CelError
 from picluster.api.cel.functions.format import format_string
-from picluster.api.cel.functions.signatures import Overload, overload, traversal, traversal_of_result
+from picluster.api.cel.functions.signatures import Overload, elements_cost, overload, traversal, traversal_of_result
 from picluster.api.cel.values import NO_OVERLOAD, TEXT_MAX
 
 _UPPER = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -101,10 +101,10 @@ _twice = traversal(0, 0.2)
 
 FUNCTIONS: tuple[Overload, ...] = (
     overload("charAt", "string.(int) -> string", _char_at),
-    overload("indexOf", "string.(string) -> int", _index_of, traversal()),
-    overload("indexOf", "string.(string, int) -> int", _index_of, traversal()),
-    overload("lastIndexOf", "string.(string) -> int", _last_index_of, traversal()),
-    overload("lastIndexOf", "string.(string, int) -> int", _last_index_before, traversal()),
+    overload("indexOf", "string.(string) -> int", _index_of, elements_cost),
+    overload("indexOf", "string.(string, int) -> int", _index_of, elements_cost),
+    overload("lastIndexOf", "string.(string) -> int", _last_index_of, elements_cost),
+    overload("lastIndexOf", "string.(string, int) -> int", _last_index_before, elements_cost),
     overload("lowerAscii", "string.() -> string", lambda text: text.translate(_LOWER), traversal()),
     overload("upperAscii", "string.() -> string", lambda text: text.translate(_UPPER), traversal()),
     overload("replace", "string.(string, string) -> string", _replace, _twice),
