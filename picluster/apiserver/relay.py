@@ -70,12 +70,19 @@ class Rewriter:
 
 
 class Relay:
-    """One session for all; nothing is opened before the first request."""
+    """One session for all; nothing is opened before the first request, and nothing is passed on after ``close``."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
+        self._switched: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     async def close(self) -> None:
+        """End what is under way."""
+        self._closed = True
+        for task in tuple(self._switched):
+            task.cancel()
+        await asyncio.gather(*self._switched, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -84,8 +91,10 @@ class Relay:
         self, request: web.BaseRequest, onward: Onward, rewrite: Rewrite | None = None
     ) -> web.StreamResponse:
         """The other server's answer; raises ``Unreachable``, or ``ConnectionError`` when the client has gone."""
+        if self._closed:
+            raise Unreachable("the server is stopping")
         if is_upgrade(request):
-            return await _upgrade(request, onward)
+            return await self._upgrade(request, onward)
         async with self._answer(request, onward) as answer:
             off = connection_of(request).on_lost(answer.close)
             try:
@@ -94,6 +103,25 @@ class Relay:
                 raise ConnectionResetError(f"the other server's answer broke off: {error}") from None
             finally:
                 off()
+
+    async def _upgrade(self, request: web.BaseRequest, onward: Onward) -> web.StreamResponse:
+        reader, writer = await _dial(onward)
+        try:
+            head = await _asked(request, onward, reader, writer)
+            code, reason, headers = _parsed(head)
+            if code != 101:
+                body = await _refusal(reader, headers)
+                return web.Response(status=code, reason=reason, headers=_end_to_end(headers.items()), body=body)
+            joined = asyncio.ensure_future(_join(request, head, reader, writer))
+            self._switched.add(joined)
+            try:
+                await asyncio.wait([joined])
+            finally:
+                joined.cancel()
+                self._switched.discard(joined)
+            return _Switched()
+        finally:
+            writer.close()
 
     @asynccontextmanager
     async def _answer(self, request: web.BaseRequest, onward: Onward) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -237,25 +265,22 @@ class _TakenOver(asyncio.StreamReaderProtocol):
         self._before.connection_lost(exc)
 
 
-async def _upgrade(request: web.BaseRequest, onward: Onward) -> web.StreamResponse:
+async def _dial(onward: Onward) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     host, port = onward.url.host or "", onward.url.port or (443 if onward.context else 80)
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            reader, writer = await asyncio.open_connection(
+            return await asyncio.open_connection(
                 host, port, ssl=onward.context, limit=HEAD_MAX_BYTES,
                 server_hostname=(onward.server_name or host) if onward.context else None,
             )  # fmt: skip
     except (OSError, TimeoutError) as error:
         raise Unreachable(_dial_failure(error, host, port)) from None
-    try:
-        return await _switch(request, onward, reader, writer)
-    finally:
-        writer.close()
 
 
-async def _switch(
+async def _asked(
     request: web.BaseRequest, onward: Onward, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> web.StreamResponse:
+) -> bytes:
+    """Send the request's head; the head of the answer."""
     lines = [f"{request.method} {onward.url.raw_path_qs} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in _headers(request, onward, upgrade=True).items()]
     if any("\r" in line or "\n" in line for line in lines):
@@ -263,15 +288,9 @@ async def _switch(
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape"))
     try:
         async with asyncio.timeout(HEAD_TIMEOUT_S):
-            head = await reader.readuntil(b"\r\n\r\n")
+            return await reader.readuntil(b"\r\n\r\n")
     except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         raise Unreachable(cause(error)) from None
-    code, reason, headers = _parsed(head)
-    if code != 101:
-        body = await _refusal(reader, headers)
-        return web.Response(status=code, reason=reason, headers=_end_to_end(headers.items()), body=body)
-    await _join(request, head, reader, writer)
-    return _Switched()
 
 
 def _parsed(head: bytes) -> tuple[int, str, CIMultiDict[str]]:

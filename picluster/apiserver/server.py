@@ -190,6 +190,7 @@ class ApiServer:
         self._policy_status.stop()
         self._aggregator.stop()
         await self._tasks.close()
+        await self._relay.close()
         if self._http is not None:
             self._http.pre_shutdown()
             await self._http.shutdown(STOP_GRACE_S)
@@ -201,7 +202,6 @@ class ApiServer:
             await self._proxy.close()
             self._proxy = None
         await self._webhooks.close()
-        await self._relay.close()
         await self._aggregator.close()
         if self._auditor is not None:
             await asyncio.to_thread(self._auditor.close)

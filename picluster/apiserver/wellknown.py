@@ -57,14 +57,15 @@ class Written:
 
     def swagger(self) -> bytes:
         self._refresh()
-        others = self._foreign.swaggers()
-        if not others:
+        if not self._catalog.delegated:
             return self._documents.swagger()
-        return self._of("swagger", lambda: merge.swagger(orjson.loads(self._documents.swagger()), others))
+        return self._of(
+            "swagger", lambda: merge.swagger(orjson.loads(self._documents.swagger()), self._foreign.swaggers())
+        )
 
     def swagger_proto(self) -> bytes:
         self._refresh()
-        if not self._foreign.swaggers():
+        if not self._catalog.delegated:
             return self._documents.swagger_proto()
         if "swagger.proto" not in self._kept:
             self._kept["swagger.proto"] = openapi_proto.document(orjson.loads(self.swagger()))
