@@ -144,7 +144,7 @@ def _fixed_template(spec: Object, old: Object) -> Object:
         fixed.pop("affinity", None)
     for group in ("containers", "initContainers"):
         if len(pod.get(group) or ()) == len(was.get(group) or ()) and group in pod:
-            pairs = zip(pod[group], was[group], strict=True)
+            pairs = zip(pod[group], was.get(group) or (), strict=True)
             fixed[group] = [_with(container, as_was, ("resources",)) for container, as_was in pairs]
     return _with({**template, "metadata": meta, "spec": fixed}, before, () if meta else ("metadata",))
 
