@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from picluster.api import meta
 from picluster.api.resources import Resource
-from picluster.api.resources.resource import STANDARD_VERBS
 from picluster.api.types import Object
 
-TERMINATING_VERBS = tuple(verb for verb in STANDARD_VERBS if verb not in ("create", "patch", "update"))
-"""What can be asked of objects whose definition goes."""
 META_FIELDS = ("metadata.name", "metadata.namespace")
 
 
@@ -62,7 +59,6 @@ class Definition:
             categories=tuple(names.get("categories") or ()),
             subresources=tuple(name for name in ("status", "scale") if name in (version.get("subresources") or {})),
             fields=(*META_FIELDS, *_selectable(version)),
-            verbs=TERMINATING_VERBS if self.terminating else STANDARD_VERBS,
             stored_as=self.storage_id,
             singular=names.get("singular") or "",
             list_kind=names.get("listKind") or "",

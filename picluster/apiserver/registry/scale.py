@@ -76,7 +76,8 @@ async def _apply(registry: Registry, write: Write, entry: Entry, old: Object, ch
     await registry.admission.admit(attributes)
     _check(write, scale)
     new = kind.apply_scale(old, scale)
-    new["metadata"]["resourceVersion"] = (scale.get("metadata") or {}).get("resourceVersion", "")
+    given = (scale.get("metadata") or {}).get("resourceVersion")
+    new["metadata"]["resourceVersion"] = given or old["metadata"]["resourceVersion"]
     check_version(write, new, old)
     if owners is None:
         ownership.updated(registry, write, old, new)

@@ -13,6 +13,7 @@ from picluster.api.resources import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
     CORE_EVENTS,
+    CUSTOM_RESOURCE_DEFINITIONS,
     ENDPOINTS,
     EVENTS,
     LEASES,
@@ -42,8 +43,8 @@ CREATED_BY_UPDATE = frozenset({
     LEASES, ENDPOINTS, CORE_EVENTS, EVENTS, LIMIT_RANGES, ROLES, ROLE_BINDINGS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS,
 })  # fmt: skip
 """Kinds that a PUT creates when they are not there (``AllowCreateOnUpdate``)."""
-CONDITIONAL_ONLY = frozenset({LEASES, POD_DISRUPTION_BUDGETS, RUNTIME_CLASSES})
-"""Kinds that cannot be updated without a resourceVersion (``AllowUnconditionalUpdate``)."""
+CONDITIONAL_ONLY = frozenset({CUSTOM_RESOURCE_DEFINITIONS, LEASES, POD_DISRUPTION_BUDGETS, RUNTIME_CLASSES})
+"""Kinds that cannot be updated without a resourceVersion (``AllowUnconditionalUpdate``), as no custom resource can."""
 NODE_LEASES = "kube-node-lease"
 
 Decode = Callable[[], Any]
@@ -151,7 +152,7 @@ def check_version(write: Write, new: Object, old: Object) -> None:
     version = metadata.get("resourceVersion")
     if version and version != "0" and version != old["metadata"]["resourceVersion"]:
         raise errors.conflict(resource.group, resource.plural, write.name)
-    if not version and resource in CONDITIONAL_ONLY:
+    if not version and (resource in CONDITIONAL_ONLY or not resource.schema):
         failure = errors.invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
         raise errors.invalid(resource.group, resource.kind, write.name, [failure])
 

@@ -1,0 +1,110 @@
+"""Versions of custom resources that a webhook converts, as conformance has it: v1 has hostPort, v2 host and port."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from definitions import define, definition, version, widget
+from https_server import HttpsServer
+
+V1 = "/apis/example.com/v1/namespaces/default/widgets"
+V2 = "/apis/example.com/v2/namespaces/default/widgets"
+HOST_PORT = {"hostPort": {"type": "string"}}
+HOST_AND_PORT = {"host": {"type": "string"}, "port": {"type": "string"}, "mood": {"type": "string", "default": "good"}}
+
+
+class Converter(HttpsServer):
+    """Converts between the two; ``reviews`` are the requests, ``broken`` what it says instead."""
+
+    def __init__(self) -> None:
+        super().__init__(self._serve)
+        self.reviews: list[Any] = []
+        self.broken: Any = None
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        review = await request.json()
+        self.reviews.append(review["request"])
+        wanted = review["request"]["desiredAPIVersion"]
+        response = self.broken or {
+            "uid": review["request"]["uid"],
+            "result": {"status": "Success"},
+            "convertedObjects": [_converted(obj, wanted) for obj in review["request"]["objects"]],
+        }
+        return web.json_response({"kind": review["kind"], "apiVersion": review["apiVersion"], "response": response})
+
+
+def _converted(obj: Any, wanted: str) -> Any:
+    if wanted == "example.com/v2":
+        host, _, port = obj.pop("hostPort", ":").partition(":")
+        obj |= {"host": host, "port": port}
+    else:
+        obj["hostPort"] = f"{obj.pop('host', '')}:{obj.pop('port', '')}"
+    metadata = {**obj["metadata"], "labels": {**obj["metadata"].get("labels", {}), "seen": "yes"}, "generation": 99}
+    return {**obj, "apiVersion": wanted, "metadata": metadata}
+
+
+@pytest.fixture
+async def converter(admin: Any) -> AsyncIterator[Converter]:
+    async with Converter() as converter:
+        config = {"url": f"{converter.url}/convert", "caBundle": converter.ca_bundle}
+        webhook = {"clientConfig": config, "conversionReviewVersions": ["v1", "v1beta1"]}
+        versions = [version("v1", HOST_PORT), version("v2", HOST_AND_PORT, storage=False)]
+        await define(admin, definition(*versions, conversion={"strategy": "Webhook", "webhook": webhook}))
+        yield converter
+
+
+async def test_objects_are_read_and_written_in_both_versions(admin: Any, converter: Converter) -> None:
+    created = await admin.create(V1, widget(hostPort="localhost:8080"))
+    assert converter.reviews == []
+    shown = (await admin.get(f"{V2}/a")).body
+    assert (shown["apiVersion"], shown["host"], shown["port"]) == ("example.com/v2", "localhost", "8080")
+    assert shown["metadata"]["labels"] == {"seen": "yes"}
+    assert shown["metadata"]["generation"] == created.body["metadata"]["generation"]
+    assert shown["metadata"]["resourceVersion"] == created.version
+    assert converter.reviews[-1]["desiredAPIVersion"] == "example.com/v2"
+    changed = await admin.put(f"{V2}/a", {**shown, "port": "9090"})
+    assert (changed.code, changed.body["port"]) == (200, "9090")
+    assert (await admin.get(f"{V1}/a")).body["hostPort"] == "localhost:9090"
+    made = await admin.create(V2, widget("b", "example.com/v2", host="h", port="1"))
+    assert (made.code, made.body["host"]) == (201, "h")
+
+
+async def test_a_list_is_one_review(admin: Any, converter: Converter) -> None:
+    for name in "abc":
+        await admin.create(V1, widget(name, hostPort=f"{name}:1"))
+    listed = (await admin.get(V2)).body
+    assert [item["host"] for item in listed["items"]] == ["a", "b", "c"]
+    assert [len(review["objects"]) for review in converter.reviews] == [3]
+
+
+async def test_a_watch_shows_the_version_it_asks_for(admin: Any, converter: Converter) -> None:
+    created = await admin.create(V1, widget(hostPort="a:1"))
+    watch = await admin.watch(f"{V2}?allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan")
+    first = await watch.next()
+    assert (first["type"], first["object"]["apiVersion"], first["object"]["host"]) == ("ADDED", "example.com/v2", "a")
+    bookmark = await watch.next()
+    assert (bookmark["type"], bookmark["object"]["apiVersion"]) == ("BOOKMARK", "example.com/v2")
+    await admin.patch(f"{V1}/a", {"hostPort": "b:2"})
+    assert (await watch.next())["object"]["port"] == "2"
+    await admin.delete(f"{V1}/a")
+    last = await watch.next()
+    assert (last["type"], last["object"]["host"]) == ("DELETED", "b")
+    resumed = await admin.watch(f"{V2}?resourceVersion={created.version}")
+    assert [(await resumed.next())["type"] for _ in range(2)] == ["MODIFIED", "DELETED"]
+
+
+async def test_a_failed_conversion_is_told(admin: Any, converter: Converter) -> None:
+    await admin.create(V1, widget(hostPort="a:1"))
+    converter.broken = {"uid": "", "result": {"status": "Failure", "message": "no idea"}}
+    refused = await admin.get(f"{V2}/a")
+    assert refused.code == 500
+    assert (
+        "conversion webhook for example.com/v1, Kind=Widget failed: expected response.uid=" in refused.body["message"]
+    )
+    watch = await admin.watch(V2)
+    assert (await watch.next())["type"] == "ERROR"
+    assert (await admin.get(f"{V1}/a")).code == 200
+    assert (await admin.delete(f"{V1}/a")).code == 200
