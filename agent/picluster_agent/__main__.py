@@ -16,8 +16,10 @@ from pathlib import Path
 from picluster import VERSION
 from picluster.client import ConfigError as KubeconfigError
 from picluster.util import logging as picluster_logging
+from picluster.util.clock import SYSTEM_CLOCK
 from picluster_agent.agent import Agent
 from picluster_agent.config import Config, ConfigError, load
+from picluster_agent.identity import bootstrap
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +27,16 @@ CLOSE_MAX_S = 10.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["join"]:
+        from picluster_agent.identity import join
+
+        return join.main(words[1:])
     parser = argparse.ArgumentParser(prog="picluster-agent", description="Runs the pods of one picluster node.")
+    parser.epilog = "picluster-agent join --help: let this board join with a token"
     parser.add_argument("--config", type=Path, default=Path("/etc/picluster/agent.yaml"), help="default: %(default)s")
     parser.add_argument("--version", action="version", version=VERSION)
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(words)
     try:
         config = load(arguments.config)
         picluster_logging.configure(config.log_level)
@@ -50,6 +58,7 @@ async def _run(config: Config) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    await bootstrap.ensure(config, SYSTEM_CLOCK)
     async with Agent(config).running():
         gc.collect()
         gc.freeze()

@@ -9,8 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from picluster.client import Client, ClientConfig, EventRecorder
 from picluster.util.clock import SYSTEM_CLOCK, Clock
+from picluster.util.tasks import Tasks
 from picluster_agent import machine
 from picluster_agent.config import Config
+from picluster_agent.identity.bootstrap import serving_certificate
+from picluster_agent.identity.rotation import Rotation
 from picluster_agent.network import Network
 from picluster_agent.network.manager import NodeNetwork
 from picluster_agent.node import Node
@@ -71,12 +74,26 @@ class Agent:
             node = Node(config, client, podman, self._clock, lambda: self._ready(runtime))
             for part in (network, pods, node, server):
                 stack.push_async_callback(part.close)
-            await server.start()
-            self.port = server.port
+            identity = Tasks("identity")
+            stack.push_async_callback(identity.close)
+            if config.bootstrap_kubeconfig is not None:
+                identity.spawn(Rotation(config, client, self._clock).run(), "rotation")
+            if config.bootstrap_kubeconfig is None or config.serving.cert.exists():
+                await server.start()
+                self.port = server.port
+            else:
+                identity.spawn(self._serve_later(server, client), "serving certificate")
             await network.start()
             pods.start()
             node.start(network.set_pod_cidr, server.port)
             yield self
+
+    async def _serve_later(self, server: Server, client: Client) -> None:
+        """Start ``server`` once its certificate is there."""
+        await serving_certificate(self.config, client, self._clock)
+        await server.start()
+        self.port = server.port
+        log.info("serving logs and exec on port %d", server.port)
 
     def _runtime(self, client: Client, podman: Podman, network: Network, recorder: EventRecorder) -> Runtime:
         config = self.config

@@ -35,6 +35,8 @@ class Config:
     node_ip: str
     kubeconfig: Path
     serving: Serving
+    bootstrap_kubeconfig: Path | None = None
+    """With a token, for a node that asks for its identity itself and renews it."""
     data_dir: Path = Path("/var/lib/picluster")
     run_dir: Path = Path("/run/picluster")
     """Where namespaces are pinned; must be empty after a boot."""
@@ -72,6 +74,7 @@ def _config(document: dict[Any, Any]) -> Config:
         "node_name": _name,
         "node_ip": _address,
         "kubeconfig": _path,
+        "bootstrap_kubeconfig": _path,
         "data_dir": _path,
         "run_dir": _path,
         "podman_socket": _path,

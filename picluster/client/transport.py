@@ -92,6 +92,17 @@ class Client:
         self._streams = self._session(self._watches_max, context)
         return self
 
+    async def use(self, config: ClientConfig) -> None:
+        """Go on with another identity: on new connections; what is under way on the old ones breaks, and is retried."""
+        context = config.ssl_context()
+        old = (self._requests, self._streams)
+        self.config = config
+        self._requests = self._session(self._connections_max, context)
+        self._streams = self._session(self._watches_max, context)
+        for session in old:
+            if session is not None:
+                await session.close()
+
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
