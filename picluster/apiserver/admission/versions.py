@@ -16,17 +16,17 @@ class Versions:
     def __init__(self, kind: Callable[[Resource], Kind]) -> None:
         self.kind = kind
 
-    def shown(self, obj: Object | None, attributes: Attributes, matched: Resource) -> Object | None:
+    async def shown(self, obj: Object | None, attributes: Attributes, matched: Resource) -> Object | None:
         """``obj`` in the version of ``matched``; bodies of subresources have a version of their own."""
         if obj is None or matched is attributes.resource or not is_whole(obj, attributes):
             return obj
-        return self.kind(matched).from_stored(self.kind(attributes.resource).to_stored(obj))
+        return await self.kind(matched).read(await self.kind(attributes.resource).keep(obj))
 
-    def taken_back(self, obj: Object, attributes: Attributes, matched: Resource) -> Object:
+    async def taken_back(self, obj: Object, attributes: Attributes, matched: Resource) -> Object:
         """What ``shown`` gave, in the request's version again."""
         if matched is attributes.resource or not is_whole(obj, attributes):
             return obj
-        return self.kind(attributes.resource).from_stored(self.kind(matched).to_stored(obj))
+        return await self.kind(attributes.resource).read(await self.kind(matched).keep(obj))
 
 
 def is_whole(obj: Object, attributes: Attributes) -> bool:

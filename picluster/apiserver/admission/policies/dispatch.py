@@ -86,11 +86,11 @@ class PolicyDispatcher(Versions):
         for param in params:
             yield Invocation(policy, binding, matched, param)
 
-    def bindings(self, attributes: Attributes, matched: Resource) -> Object:
+    async def bindings(self, attributes: Attributes, matched: Resource) -> Object:
         """The variables of expressions, the object in the version of ``matched``."""
         variables = bindings(attributes, matched, self._cache, self._access(attributes.user))
-        variables["object"] = self.shown(attributes.obj, attributes, matched)
-        variables["oldObject"] = self.shown(attributes.old, attributes, matched)
+        variables["object"] = await self.shown(attributes.obj, attributes, matched)
+        variables["oldObject"] = await self.shown(attributes.old, attributes, matched)
         return variables
 
 

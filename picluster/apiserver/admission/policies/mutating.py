@@ -70,7 +70,7 @@ class MutatingPolicies:
         failures: list[_Failure] = []
         for found in list(self._dispatcher.invocations(bound, attributes)):
             try:
-                self._invoke(found, attributes, again, asked)
+                await self._invoke(found, attributes, again, asked)
             except _Failure as failure:
                 if not failure.policy.fails_open:
                     failures.append(failure)
@@ -78,7 +78,7 @@ class MutatingPolicies:
         if failures:
             raise _refused(attributes, failures)
 
-    def _invoke(
+    async def _invoke(
         self,
         found: Invocation[MutatingPolicy] | Misconfigured[MutatingPolicy],
         attributes: Attributes,
@@ -90,7 +90,7 @@ class MutatingPolicies:
         key = _key(found)
         if attributes.obj is None or (again.running and key not in asked.due):
             return
-        variables = self._dispatcher.bindings(attributes, found.matched)
+        variables = await self._dispatcher.bindings(attributes, found.matched)
         if found.policy.param_kind is not None:
             variables["params"] = found.param
         try:
@@ -101,7 +101,7 @@ class MutatingPolicies:
         before = fingerprint(attributes.obj)
         try:
             for mutation in found.policy.mutations:
-                self._mutate(mutation, found, attributes, variables)
+                await self._mutate(mutation, found, attributes, variables)
         except (PatchError, errors.ApiError) as failure:
             raise _Failure(found, str(failure), "Invalid") from failure
         finally:
@@ -111,12 +111,12 @@ class MutatingPolicies:
         if found.policy.reinvocable:
             asked.asked.add(key)
 
-    def _mutate(
+    async def _mutate(
         self, mutation: Mutation, found: Invocation[MutatingPolicy], attributes: Attributes, variables: Object
     ) -> None:
         """Apply one mutation to ``attributes.obj``, in place, and let ``variables`` see it."""
         assert attributes.obj is not None
-        shown = self._dispatcher.shown(attributes.obj, attributes, found.matched)
+        shown = await self._dispatcher.shown(attributes.obj, attributes, found.matched)
         assert shown is not None
         kind = self._dispatcher.kind(found.matched)
         budget = Budget()
@@ -125,7 +125,7 @@ class MutatingPolicies:
         if is_whole(after, attributes):
             kind.conform(after)
             kind.default(after)
-        result = self._dispatcher.taken_back(after, attributes, found.matched)
+        result = await self._dispatcher.taken_back(after, attributes, found.matched)
         attributes.obj.clear()
         attributes.obj.update(result)
 

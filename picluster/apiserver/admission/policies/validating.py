@@ -107,7 +107,7 @@ class ValidatingPolicies:
             return
         run = _Run(self._dispatcher, attributes)
         for found in self._dispatcher.invocations(bound, attributes):
-            run.take(found)
+            await run.take(found)
         run.finish()
 
 
@@ -121,7 +121,7 @@ class _Run:
         self._denials: list[Denial] = []
         self._annotations: dict[str, list[str]] = {}
 
-    def take(self, found: Invocation[ValidatingPolicy] | Misconfigured[ValidatingPolicy]) -> None:
+    async def take(self, found: Invocation[ValidatingPolicy] | Misconfigured[ValidatingPolicy]) -> None:
         if isinstance(found, Misconfigured):
             if not found.policy.fails_open:
                 name = None if found.binding is None else found.binding.name
@@ -129,7 +129,7 @@ class _Run:
             return
         bindings = self._bindings.get(found.matched)
         if bindings is None:
-            bindings = self._bindings[found.matched] = self._dispatcher.bindings(self._attributes, found.matched)
+            bindings = self._bindings[found.matched] = await self._dispatcher.bindings(self._attributes, found.matched)
         policy, variables = found.policy, bindings
         if policy.param_kind is not None:
             variables = {**bindings, "params": found.param}

@@ -54,14 +54,14 @@ class Dispatcher(Versions):
         self._serving = serving
         self._access = access
 
-    def matched(self, hook: Hook, attributes: Attributes) -> Resource | None:
+    async def matched(self, hook: Hook, attributes: Attributes) -> Resource | None:
         """The row that the webhook asked to see the object as, ``None`` if it is not asked; raises ``ApiError``."""
         matched = hook.matcher.match(attributes, self._cache, self._serving)
         if matched is None or not hook.conditions:
             return matched
         variables = bindings(attributes, matched, self._cache, self._access(attributes.user))
-        variables["object"] = self.shown(attributes.obj, attributes, matched)
-        variables["oldObject"] = self.shown(attributes.old, attributes, matched)
+        variables["object"] = await self.shown(attributes.obj, attributes, matched)
+        variables["oldObject"] = await self.shown(attributes.old, attributes, matched)
         try:
             return matched if hook.conditions.hold(variables) else None
         except CelError as error:
@@ -81,8 +81,8 @@ class Dispatcher(Versions):
         request = {
             "uid": uid,
             **admission_request(attributes, matched),
-            "object": self.shown(attributes.obj, attributes, matched),
-            "oldObject": self.shown(attributes.old, attributes, matched),
+            "object": await self.shown(attributes.obj, attributes, matched),
+            "oldObject": await self.shown(attributes.old, attributes, matched),
         }
         try:
             version = review.version_of(hook.versions)
@@ -93,16 +93,21 @@ class Dispatcher(Versions):
         except InvalidResponse as error:
             raise FailedCalling(hook.name, f"received invalid webhook response: {error}") from None
         attributes.warnings.extend(response.warnings)
+        attributes.annotations.update({f"{hook.name}/{key}": value for key, value in response.annotations.items()})
         if not response.allowed:
             raise review.rejection(hook.name, response.status)
         return response
 
 
-def failed(hook: Hook, failure: FailedCalling) -> None:
-    """Let a request pass without an answer, or refuse it: raises ``ApiError`` 500 unless the webhook fails open."""
+def failed(hook: Hook, failure: FailedCalling, attributes: Attributes, key: str) -> None:
+    """Let a request pass without an answer, or refuse it: raises ``ApiError`` 500 unless the webhook fails open.
+
+    ``key`` is that of the audit annotation which says that it did.
+    """
     if not hook.fails_open:
         raise internal(str(failure)) from None
     log.warning("%s; failing open", failure)
+    attributes.annotations[f"failed-open.{key}"] = hook.name
 
 
 def internal(why: str) -> errors.ApiError:

@@ -15,11 +15,12 @@ class Hook:
     """One webhook of a configuration; ``uid`` tells it from all others."""
 
     __slots__ = (
-        "client_config", "conditions", "fails_open", "matcher", "name", "reinvocable", "side_effects", "timeout_s",
-        "uid", "versions",
+        "client_config", "conditions", "configuration", "fails_open", "matcher", "name", "reinvocable", "side_effects",
+        "timeout_s", "uid", "versions",
     )  # fmt: skip
 
     def __init__(self, configuration: str, number: int, webhook: Object) -> None:
+        self.configuration = configuration
         self.name: str = webhook["name"]
         self.uid = f"{configuration}/{self.name}/{number}"
         self.client_config: Object = webhook["clientConfig"]

@@ -21,6 +21,8 @@ from picluster.apiserver.admission.webhooks.hooks import Hook, Hooks
 from picluster.apiserver.admission.webhooks.review import Response
 from picluster.apiserver.cache.watchcache import WatchCache
 
+AUDIT = "mutation.webhook.admission.k8s.io"
+
 
 class MutatingWebhooks:
     name = "MutatingAdmissionWebhook"
@@ -40,32 +42,36 @@ class MutatingWebhooks:
         asked: Asked = again.contexts.setdefault(self.name, Asked())
         if again.running and asked.output != fingerprint(attributes.obj):
             asked.changed()
-        for hook in hooks:
+        for index, hook in enumerate(hooks):
             if not again.running or hook.uid in asked.due:
-                await self._ask(hook, attributes, again, asked)
+                key = f"{AUDIT}/round_{int(again.running)}_index_{index}"
+                await self._ask(hook, attributes, again, asked, key)
         asked.output = fingerprint(attributes.obj)
 
-    async def _ask(self, hook: Hook, attributes: Attributes, again: Reinvocation, asked: Asked) -> None:
-        matched = self._dispatcher.matched(hook, attributes)
+    async def _ask(self, hook: Hook, attributes: Attributes, again: Reinvocation, asked: Asked, key: str) -> None:
+        matched = await self._dispatcher.matched(hook, attributes)
         if matched is None:
             return
         try:
             response = await self._dispatcher.ask(hook, attributes, matched, mutating=True)
         except FailedCalling as failure:
-            failed(hook, failure)
+            failed(hook, failure, attributes, key)
         else:
-            if response.patch and self._patch(hook, attributes, matched, response):
+            changed = bool(response.patch) and await self._patch(hook, attributes, matched, response)
+            told = {"configuration": hook.configuration, "webhook": hook.name, "mutated": changed}
+            attributes.annotations[key] = orjson.dumps(told).decode()
+            if changed:
                 asked.changed()
                 again.wanted = True
         if hook.reinvocable:
             asked.asked.add(hook.uid)
 
-    def _patch(self, hook: Hook, attributes: Attributes, matched: Resource, response: Response) -> bool:
+    async def _patch(self, hook: Hook, attributes: Attributes, matched: Resource, response: Response) -> bool:
         """Apply the patch to ``attributes.obj``, in place; whether that changed anything."""
         if attributes.obj is None:
             what = "attempted to modify the object, which is not supported for this operation"
             raise internal(f'admission webhook "{hook.name}" {what}')
-        before = self._dispatcher.shown(attributes.obj, attributes, matched)
+        before = await self._dispatcher.shown(attributes.obj, attributes, matched)
         assert before is not None
         try:
             # A copy, since what follows changes it in place and a patched document shares parts with the first one.
@@ -77,7 +83,7 @@ class MutatingWebhooks:
         changed = after != before
         if is_whole(after, attributes):
             self._dispatcher.kind(matched).default(after)
-        result = self._dispatcher.taken_back(after, attributes, matched)
+        result = await self._dispatcher.taken_back(after, attributes, matched)
         attributes.obj.clear()
         attributes.obj.update(result)
         return changed

@@ -33,6 +33,7 @@ class Response:
     status: Object | None = None
     patch: list[Any] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)
 
 
 def version_of(accepted: Sequence[str]) -> str:
@@ -63,6 +64,7 @@ def read(version: str, uid: str, answer: Any, *, mutating: bool) -> Response:
         status=result if isinstance(result, dict) else None,
         patch=_patch(kind or JSON_PATCH, encoded) if mutating else [],
         warnings=[str(warning) for warning in response.get("warnings") or ()],
+        annotations={str(key): str(value) for key, value in (response.get("auditAnnotations") or {}).items()},
     )
 
 

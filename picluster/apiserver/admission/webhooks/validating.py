@@ -11,6 +11,8 @@ from picluster.apiserver.admission.webhooks.dispatch import Dispatcher, FailedCa
 from picluster.apiserver.admission.webhooks.hooks import Hook, Hooks
 from picluster.apiserver.cache.watchcache import WatchCache
 
+AUDIT = "validating.webhook.admission.k8s.io"
+
 
 class ValidatingWebhooks:
     name = "ValidatingAdmissionWebhook"
@@ -26,14 +28,18 @@ class ValidatingWebhooks:
         hooks = self._hooks.current()
         if not hooks:
             return
-        found = [(hook, self._dispatcher.matched(hook, attributes)) for hook in hooks]
-        calls = [self._ask(hook, attributes, matched) for hook, matched in found if matched is not None]
-        for refusal in await asyncio.gather(*calls, return_exceptions=True):
+        calls = []
+        for index, hook in enumerate(hooks):
+            matched = await self._dispatcher.matched(hook, attributes)
+            if matched is not None:
+                calls.append((hook, matched, f"{AUDIT}/round_0_index_{index}"))
+        answers = [self._ask(hook, attributes, matched, key) for hook, matched, key in calls]
+        for refusal in await asyncio.gather(*answers, return_exceptions=True):
             if refusal is not None:
                 raise refusal
 
-    async def _ask(self, hook: Hook, attributes: Attributes, matched: Resource) -> None:
+    async def _ask(self, hook: Hook, attributes: Attributes, matched: Resource, key: str) -> None:
         try:
             await self._dispatcher.ask(hook, attributes, matched, mutating=False)
         except FailedCalling as failure:
-            failed(hook, failure)
+            failed(hook, failure, attributes, key)
