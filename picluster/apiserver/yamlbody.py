@@ -15,6 +15,8 @@ import yaml
 from picluster.api import errors
 from picluster.api.schema import duplicate_fields
 
+EXPANDED_MAX_NODES = 400_000
+
 
 def decode(body: bytes) -> tuple[Any, str]:
     """The value, and what a strict reader says of keys that occur twice, if any does; raises ``ApiError`` 400."""
@@ -28,6 +30,8 @@ def decode(body: bytes) -> tuple[Any, str]:
         raise errors.bad_request(f"error decoding YAML: error converting YAML to JSON: yaml: {error}") from None
     finally:
         loader.dispose()
+    if b"*" in body and b"&" in body:
+        _check_expansion(value)
     return value, _strict(loader.doubled)
 
 
@@ -45,6 +49,21 @@ def _json(body: bytes) -> tuple[Any, str] | None:
         return None
     doubled = duplicate_fields(body, value)
     return value, _strict([f'key "{path.rpartition(".")[2]}" already set in map' for path in doubled])
+
+
+def _check_expansion(value: Any) -> None:
+    """Raise ``ApiError`` 400 for a text whose aliases make much of little, or that contains itself."""
+    left = EXPANDED_MAX_NODES
+    waiting = [value]
+    while waiting:
+        node = waiting.pop()
+        left -= 1
+        if left < 0:
+            raise errors.bad_request("error decoding YAML: yaml: document contains excessive aliasing")
+        if isinstance(node, dict):
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            waiting.extend(node)
 
 
 def _strict(doubled: list[str]) -> str:

@@ -43,7 +43,9 @@ def _value(of_type: Type | None, old: Any, new: Any) -> _Pair:
     if old is _ABSENT:
         return _everything(of_type, new), None
     was, now = resolved(of_type, old), resolved(of_type, new)
-    if now.atomic or now.kind == "scalar" or was is not now or not (old or new):
+    if was is not now:
+        return _everything(now, new), node(False, _below(_everything(was, old)))
+    if now.atomic or now.kind == "scalar" or not (old or new):
         return MEMBER, None
     below_changed: FieldSet = {}
     below_removed: FieldSet = {}
@@ -103,6 +105,10 @@ def _everything(of_type: Type, value: Any) -> FieldSet:
         for name, item in elements.index(of_type, _list(value)).items():
             below[name] = _everything(of_type.element, item)
     return below
+
+
+def _below(found: FieldSet) -> FieldSet:
+    return {element: deeper for element, deeper in found.items() if element != elements.SELF}
 
 
 def _owned(of_type: Type, value: Any) -> tuple[bool, FieldSet]:
