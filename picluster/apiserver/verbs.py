@@ -65,7 +65,7 @@ class Call:
             self.user, self.resource, target.namespace, target.name, target.subresource,
             dry_run="dryRun" in options, field_validation=options.get("fieldValidation", "Warn"), options=options,
             manager=options.get("fieldManager") or from_user_agent(self.request.headers.get("User-Agent", "")),
-            force=bool(options.pop("force", False)),
+            force=bool(options.pop("force", False)), verb=self.info.verb,
         )  # fmt: skip
 
     def may_create(self) -> None:

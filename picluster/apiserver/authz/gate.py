@@ -24,7 +24,7 @@ class Gate:
         """
         if user.anonymous and not (is_public(info.path) or info.path == DISCOVERY_FOR_JOINING):
             raise errors.unauthorized()
-        acting = acting_as(self._chain, user, request)
+        acting = acting_as(self._chain, user, request, lambda who: of_request(who, info))
         self.authorize(acting, info)
         return acting
 
@@ -41,6 +41,7 @@ class Gate:
         """Raise ``ApiError`` 401 or 403 for a path that is not served, unless its absence may be told."""
         if user.anonymous:
             raise errors.unauthorized()
-        acting = acting_as(self._chain, user, request)
+        method, path = request.method, request.raw_path
+        acting = acting_as(self._chain, user, request, lambda who: of_unknown(who, method, path))
         if MASTERS not in acting.groups:
-            self._chain.authorize(of_unknown(acting, request.method, request.raw_path))
+            self._chain.authorize(of_unknown(acting, method, path))

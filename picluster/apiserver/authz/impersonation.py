@@ -1,19 +1,23 @@
-"""Impersonation: a request served as somebody else, for who may ``impersonate`` each part of them.
+"""Impersonation: a request served as somebody else, for who may.
 
 ``k8s.io/apiserver/pkg/endpoints/filters/impersonation``: headers ``Impersonate-User``, ``-Group``, ``-Uid`` and
-``-Extra-<key>``; each is authorized by itself, as the verb ``impersonate`` on what it names.
+``-Extra-<key>``. Constrained impersonation (KEP-5284) is tried first: its verbs ``impersonate:<mode>`` on each part of
+whom the headers name, with ``impersonate-on:<mode>:<verb>`` on what the request does. Then the verb ``impersonate``,
+which is leave for everything that somebody may.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 from aiohttp import web
 
 from picluster.api.errors import ApiError
-from picluster.apiserver.authn import ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, User
+from picluster.api.names import dns1123_subdomain
+from picluster.apiserver.authn import ANONYMOUS, AUTHENTICATED, NODE_PREFIX, NODES_GROUP, UNAUTHENTICATED, User
 from picluster.apiserver.authz.attributes import Attributes
 from picluster.apiserver.authz.chain import Chain
 
@@ -23,63 +27,75 @@ EXTRA_PREFIX = "impersonate-extra-"
 ACCOUNT_PREFIX = "system:serviceaccount:"
 ACCOUNTS_GROUP = "system:serviceaccounts"
 AUTHENTICATION = "authentication.k8s.io"
+POD_NAME, NODE_NAME = "authentication.kubernetes.io/pod-name", "authentication.kubernetes.io/node-name"
+
+Describe = Callable[[User], Attributes]
+"""The attributes of the request, made by that user."""
 
 
-class _Part(NamedTuple):
-    """One thing to be: what has to be authorized for it."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whom the headers name."""
 
-    kind: str
-    group: str
-    resource: str
     name: str
-    namespace: str = ""
-    subresource: str = ""
+    uid: str
+    groups: tuple[str, ...]
+    extra: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def only_name(self) -> bool:
+        return not (self.uid or self.groups or self.extra)
+
+    @property
+    def account(self) -> tuple[str, str] | None:
+        return account_of(self.name)
+
+    @property
+    def node(self) -> str:
+        name = self.name[len(NODE_PREFIX) :] if self.name.startswith(NODE_PREFIX) else ""
+        return name if name and not list(dns1123_subdomain(name)) else ""
+
+    def user(self, *, constrained: bool) -> User:
+        """The user that this becomes, with the groups that come with such a name."""
+        groups = set(self.groups)
+        if not groups and constrained and self.node:
+            groups.add(NODES_GROUP)
+        if not groups and self.account is not None:
+            groups.update((ACCOUNTS_GROUP, f"{ACCOUNTS_GROUP}:{self.account[0]}"))
+        if self.name == ANONYMOUS.name:
+            groups.add(UNAUTHENTICATED)
+        elif UNAUTHENTICATED not in groups:
+            groups.add(AUTHENTICATED)
+        return User(self.name, frozenset(groups), self.uid, self.extra)
 
     def __str__(self) -> str:
-        """An ObjectReference, as Go prints it."""
-        api_version = f"{self.group}/v1" if self.group else ""
-        return f"{{{self.kind} {self.namespace} {self.name}  {api_version}  {self.subresource}}}"
+        """As Go prints a ``user.DefaultInfo``."""
+        extra = ", ".join(f"{json.dumps(key)}:{_strings(values)}" for key, values in self.extra)
+        shown = f"map[string][]string{{{extra}}}" if self.extra else "map[string][]string(nil)"
+        named = f"Name:{json.dumps(self.name)}, UID:{json.dumps(self.uid)}"
+        return f"&user.DefaultInfo{{{named}, Groups:{_strings(self.groups)}, Extra:{shown}}}"
 
 
-def acting_as(chain: Chain, user: User, request: web.BaseRequest) -> User:
+def acting_as(chain: Chain, user: User, request: web.BaseRequest, describe: Describe) -> User:
     """``user``, or whom the headers name; raises ``ApiError`` 403 when that is not allowed."""
     for name, _ in request.raw_headers:
         if name[:12].lower() == PREFIX:
             break
     else:
         return user
-    parts = list(_parts(request))
-    if not parts:
-        return user
-    if not request.headers.get(USER):
-        requested = " ".join(map(str, parts))
-        raise ApiError(500, "InternalError", f"requested [{requested}] without impersonating a user")
-    for part in parts:
-        chain.authorize(
-            Attributes(
-                user, "impersonate", part.namespace, part.group, "v1" if part.group else "", part.resource,
-                part.subresource, part.name,
-            )
-        )  # fmt: skip
-    return _user(parts)
-
-
-def _parts(request: web.BaseRequest) -> Iterator[_Part]:
-    headers = request.headers
-    if name := headers.get(USER, ""):
-        account = account_of(name)
-        if account is not None:
-            yield _Part("ServiceAccount", "", "serviceaccounts", account[1], account[0])
-        else:
-            yield _Part("User", "", "users", name)
-    for group in headers.getall(GROUP, []):
-        yield _Part("Group", "", "groups", group)
-    for header, value in headers.items():
-        if header.lower().startswith(EXTRA_PREFIX):
-            key = unquote(header[len(EXTRA_PREFIX) :].lower())
-            yield _Part("UserExtra", AUTHENTICATION, "userextras", value, subresource=key)
-    if uid := headers.get(UID, ""):
-        yield _Part("UID", AUTHENTICATION, "uids", uid)
+    wanted = _wanted(request)
+    if not wanted.name:
+        if wanted.only_name:
+            return user
+        raise ApiError(500, "InternalError", f"requested {wanted} without impersonating a user name")
+    for mode in _modes(user, wanted):
+        asked = describe(user)
+        on = asked._replace(verb=f"impersonate-on:{mode}:{asked.verb}")
+        if chain.decide(on).allowed and all(chain.decide(part).allowed for part in _parts(user, wanted, mode)):
+            return wanted.user(constrained=True)
+    for part in _parts(user, wanted, ""):
+        chain.authorize(part)
+    return wanted.user(constrained=False)
 
 
 def account_of(name: str) -> tuple[str, str] | None:
@@ -90,26 +106,58 @@ def account_of(name: str) -> tuple[str, str] | None:
     return (namespace, account) if colon and namespace and account and ":" not in account else None
 
 
-def _user(parts: list[_Part]) -> User:
-    name, uid = "", ""
-    groups: set[str] = set()
-    extra: dict[str, list[str]] = {}
-    account_namespace = ""
-    for part in parts:
-        if part.resource == "users":
-            name = part.name
-        elif part.resource == "serviceaccounts":
-            name, account_namespace = f"{ACCOUNT_PREFIX}{part.namespace}:{part.name}", part.namespace
-        elif part.resource == "groups":
-            groups.add(part.name)
-        elif part.resource == "uids":
-            uid = part.name
-        else:
-            extra.setdefault(part.subresource, []).append(part.name)
-    if account_namespace and not groups:
-        groups = {ACCOUNTS_GROUP, f"{ACCOUNTS_GROUP}:{account_namespace}"}
-    if name == ANONYMOUS.name:
-        groups.add(UNAUTHENTICATED)
-    elif not groups & {AUTHENTICATED, UNAUTHENTICATED}:
-        groups.add(AUTHENTICATED)
-    return User(name, frozenset(groups), uid, tuple((key, tuple(values)) for key, values in sorted(extra.items())))
+def runs_on(user: User) -> str:
+    """The node that a service account's token is bound to; empty for anybody else."""
+    if account_of(user.name) is None:
+        return ""
+    names = dict(user.extra).get(NODE_NAME, ())
+    return names[0] if len(names) == 1 else ""
+
+
+def _wanted(request: web.BaseRequest) -> Wanted:
+    headers = request.headers
+    extra: dict[str, tuple[str, ...]] = {}
+    for header, value in headers.items():
+        if header.lower().startswith(EXTRA_PREFIX):
+            key = unquote(header[len(EXTRA_PREFIX) :].lower())
+            extra[key] = (*extra.get(key, ()), value)
+    groups = tuple(headers.getall(GROUP, []))
+    return Wanted(headers.get(USER, ""), headers.get(UID, ""), groups, tuple(sorted(extra.items())))
+
+
+def _modes(user: User, wanted: Wanted) -> Iterator[str]:
+    """The modes of constrained impersonation that fit whom the headers name, narrowest first."""
+    if wanted.node:
+        if wanted.only_name and POD_NAME in dict(user.extra) and runs_on(user) == wanted.node:
+            yield "associated-node"
+        if wanted.only_name:
+            yield "arbitrary-node"
+    elif wanted.account is not None:
+        if wanted.only_name:
+            yield "serviceaccount"
+    else:
+        yield "user-info"
+
+
+def _parts(user: User, wanted: Wanted, mode: str) -> Iterator[Attributes]:
+    """What has to be allowed, one by one; ``mode`` is empty for the verb of old."""
+    verb = f"impersonate:{mode}" if mode else "impersonate"
+    group, version = (AUTHENTICATION, "v1") if mode else ("", "v1")
+    if mode and wanted.node:
+        yield Attributes(user, verb, "", group, version, "nodes", name=wanted.node)
+    elif wanted.account is not None:
+        namespace, name = wanted.account
+        yield Attributes(user, verb, namespace, group, version, "serviceaccounts", name=name)
+    else:
+        yield Attributes(user, verb, "", group, version, "users", name=wanted.name)
+    if wanted.uid:
+        yield Attributes(user, verb, "", AUTHENTICATION, "v1", "uids", name=wanted.uid)
+    for name in wanted.groups:
+        yield Attributes(user, verb, "", group, version, "groups", name=name)
+    for key, values in wanted.extra:
+        for value in values:
+            yield Attributes(user, verb, "", AUTHENTICATION, "v1", "userextras", key, value)
+
+
+def _strings(values: tuple[str, ...]) -> str:
+    return f"[]string{{{', '.join(map(json.dumps, values))}}}" if values else "[]string(nil)"

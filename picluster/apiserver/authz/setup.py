@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from picluster.apiserver.authz.allocation import Allocation
 from picluster.apiserver.authz.chain import AlwaysAllowedPaths, Chain, Masters
 from picluster.apiserver.authz.escalation import Escalation
 from picluster.apiserver.authz.gate import Gate
@@ -29,3 +30,4 @@ class Authorization:
         """Answer reviews, and guard the kinds that grant."""
         Reviews(self.chain).install(registry)
         Escalation(self.chain, self._rbac).install(registry)
+        Allocation(self.chain).install(registry)

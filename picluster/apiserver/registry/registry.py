@@ -71,7 +71,7 @@ class Write:
     """Who writes what, and how; ``warnings`` go into the answer's headers.
 
     ``options`` are the fields of the CreateOptions, UpdateOptions, PatchOptions or DeleteOptions that the client gave.
-    ``manager`` owns what is written, and with ``force`` takes what others own of it.
+    ``manager`` owns what is written, and with ``force`` takes what others own of it. ``verb`` is the request's.
     """
 
     user: User
@@ -85,6 +85,7 @@ class Write:
     options: Object = field(default_factory=dict)
     manager: str = SERVER
     force: bool = False
+    verb: str = "update"
 
     def attributes(self, operation: str, obj: Object | None, old: Object | None) -> Attributes:
         options = OPTIONS[operation] if not self.options else {**OPTIONS[operation], **self.options}

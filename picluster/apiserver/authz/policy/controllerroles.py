@@ -1,4 +1,4 @@
-"""The ClusterRoles ``system:controller:<name>``, each for the service account of that name (``controller_policy.go``)."""
+"""The ClusterRoles ``system:controller:<name>``, each for the account of its name (``controller_policy.go``)."""
 
 CONTROLLERS = """
 attachdetach-controller
