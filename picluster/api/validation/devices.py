@@ -132,6 +132,11 @@ def selector(item: Object, path: str, failures: Failures) -> None:
         failures.append(required(f"{path}.cel.expression"))
     elif len(expression) > EXPRESSION_MAX_BYTES:
         failures.append(too_long(f"{path}.cel.expression", EXPRESSION_MAX_BYTES))
+    else:
+        from picluster.api.validation import devicecel
+
+        if why := devicecel.objection(expression):
+            failures.append(invalid_value(f"{path}.cel.expression", expression, why))
 
 
 def configuration(item: Object, path: str, failures: Failures) -> None:

@@ -25,11 +25,11 @@ def validate_ephemeralcontainers(new: Object, old: Object) -> Failures:
         return [forbidden_field("", "static pods do not support ephemeral containers")]
     now = {container.get("name"): container for container in new["spec"].get("ephemeralContainers") or ()}
     for before in old["spec"].get("ephemeralContainers") or ():
-        name = json.dumps(before["name"])
-        if before["name"] not in now:
+        name = json.dumps(before.get("name", ""))
+        if before.get("name") not in now:
             detail = f"existing ephemeral containers {name} may not be removed\n"
             failures.append(forbidden_field("spec.ephemeralContainers", detail))
-        elif now[before["name"]] != before:
+        elif now[before.get("name")] != before:
             detail = f"existing ephemeral containers {name} may not be changed\n"
             failures.append(forbidden_field("spec.ephemeralContainers", detail))
     return failures

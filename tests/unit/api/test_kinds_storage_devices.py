@@ -207,6 +207,24 @@ def test_classes_of_devices() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("expression", "objection"),
+    [
+        ("device.driver == 'd.example.com'", ""),
+        ("device.attributes['d.example.com'].model == 'a'", ""),
+        ("device.capacity['d.example.com'].memory.compareTo(quantity('1Gi')) >= 0", ""),
+        ("device.attributes['d.example.com'].healthy", ""),
+        ("devices.driver == 'x'", "undeclared reference to 'devices'"),
+        ("device.driver", "must evaluate to bool or the unknown type, not string"),
+        ("device.driver ==", "Syntax error"),
+    ],
+)  # fmt: skip
+def test_selectors_of_devices(expression: str, objection: str) -> None:
+    found = failures(DEVICE_CLASSES, {"spec": {"selectors": [{"cel": {"expression": expression}}]}})
+    assert len(found) == (1 if objection else 0), found
+    assert all(text.startswith("spec.selectors[0].cel.expression: Invalid") and objection in text for text in found)
+
+
 def allocated(*results: Object, **status: Any) -> Object:
     return {"allocation": {"devices": {"results": list(results)}}, **status}
 
