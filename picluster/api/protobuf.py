@@ -162,8 +162,13 @@ def _list_reader(element: _Read, *, packed: bool) -> _Read:
 
 
 def _map_reader(node: Object) -> _Read:
-    """An entry of a map is a message of a key and a value; either may be missing, and is then its type's zero."""
+    """An entry of a map is a message of a key and a value; either may be missing, and is then its type's zero.
+
+    A list cannot be a value, so it is wrapped (``ExtraValue``): a message whose field 1 is the list.
+    """
     read_value, wires = _reader(node), _wires(node)
+    if node.get("type") == "array":
+        read_value, wires = _wrapped(_Field("items", wires, read_value, _NEVER)), (LENGTH,)
 
     def read(value: bytes, old: Object | None) -> Object:
         found, key, new = {} if old is None else old, "", None
@@ -178,6 +183,10 @@ def _map_reader(node: Object) -> _Read:
         return found
 
     return read
+
+
+def _wrapped(field: _Field) -> _Read:
+    return lambda value, old: _merge({1: field}, value, {}).get(field.name, [])
 
 
 def _zero(node: Object) -> Any:

@@ -89,13 +89,20 @@ def _field(number: int, node: Object, value: Any) -> bytes:
         case "array":
             return b"".join(_field(number, node["items"], element) for element in value or ())
         case "object":
-            entries = sorted((value or {}).items())
-            return b"".join(chunk(number, text(1, k) + _field(2, node["additionalProperties"], v)) for k, v in entries)
+            return b"".join(
+                chunk(number, text(1, key) + _map_value(node["additionalProperties"], child))
+                for key, child in sorted((value or {}).items())
+            )
         case "integer" | "boolean":
             return number_field(number, value or 0)
         case "number":
             return double(number, value or 0)
     return chunk(number, base64.b64decode(value or "") if node.get("format") == "byte" else (value or "").encode())
+
+
+def _map_value(node: Object, value: Any) -> bytes:
+    """A list is wrapped into a message of its own."""
+    return chunk(2, _field(1, node, value)) if node.get("type") == "array" else _field(2, node, value)
 
 
 def _time(value: str | None) -> bytes:

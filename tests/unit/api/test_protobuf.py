@@ -139,7 +139,10 @@ def go_value(node: Object, value: Any) -> Any:
     if node["type"] == "array":
         return [go_value(node["items"], element) for element in value] or None
     if node["type"] == "object":
-        return {key: go_value(node["additionalProperties"], child) for key, child in value.items()} or None
+        values = node["additionalProperties"]
+        absent: Any = [] if values.get("type") == "array" else None
+        found = {key: go_value(values, child) for key, child in value.items()}
+        return {key: absent if child is None else child for key, child in found.items()} or None
     return value
 
 
@@ -281,6 +284,14 @@ def pod_with(spec: bytes) -> bytes:
 def test_fields(spec: bytes, expected: Object | None) -> None:
     types = {"apiVersion": "v1", "kind": "Pod"}
     assert protobuf.decode(pod_with(spec), PODS) == ({**types, "spec": expected} if expected else types)
+
+
+def test_lists_in_maps_are_wrapped() -> None:
+    extra = wire.text(1, "scopes") + wire.chunk(2, wire.text(1, "a") + wire.text(1, "b"))
+    empty = wire.text(1, "none") + wire.chunk(2, b"")
+    spec = wire.text(3, "ann") + wire.chunk(5, extra) + wire.chunk(5, empty)
+    body = wire.envelope("authorization.k8s.io/v1", "SubjectAccessReview", wire.chunk(2, spec))
+    assert protobuf.decode(body, PODS)["spec"] == {"user": "ann", "extra": {"scopes": ["a", "b"], "none": []}}
 
 
 def crd_with(schema: bytes) -> bytes:
