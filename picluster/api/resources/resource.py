@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 STANDARD_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -36,6 +36,7 @@ class Resource:
     singular: str = ""
     list_kind: str = ""
     indexed: tuple[str, ...] = ()
+    _hash: int = field(init=False, repr=False, compare=False, default=0)
 
     def __post_init__(self) -> None:
         set_default = partial(object.__setattr__, self)
@@ -47,6 +48,11 @@ class Resource:
             set_default("list_kind", f"{self.kind}List")
         if not self.stored_as:
             set_default("stored_as", self.id)
+        set_default("_hash", hash((self.group, self.version, self.kind, self.plural)))
+
+    def __hash__(self) -> int:
+        """Found once: rows are keys of what every request looks up."""
+        return self._hash
 
     @property
     def api_version(self) -> str:
