@@ -48,7 +48,7 @@ NONE = Optional(None, present=False)
 
 
 class ObjectView:
-    """An object with the fields of its type, over its JSON."""
+    """An object with the fields of its type, over its JSON; a field that is null is not there."""
 
     __slots__ = ("raw", "type")
 
@@ -58,18 +58,19 @@ class ObjectView:
 
     def has(self, name: str) -> bool:
         field = self.type.fields.get(name)
-        return field is not None and field.json_name in self.raw
+        if field is None:
+            return False
+        return name in self.raw if self.type.raw else self.raw.get(field.json_name) is not None
 
     def get(self, name: str) -> Any:
-        field = self.type.fields.get(name)
-        if field is None or field.json_name not in self.raw:
+        if not self.has(name):
             raise CelError(f"no such key: {name}")
-        value = self.raw[field.json_name]
-        return value if self.type.raw else wrap(value, field.type)
+        field = self.type.fields[name]
+        return self.raw[name] if self.type.raw else wrap(self.raw[field.json_name], field.type)
 
     def items(self) -> Iterator[tuple[str, Any]]:
-        for name, field in self.type.fields.items():
-            if field.json_name in self.raw:
+        for name in self.type.fields:
+            if self.has(name):
                 yield name, self.get(name)
 
 

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from picluster.api.cel import CelCompileError
+from picluster.api.cel.types import optional_of
 from picluster.api.errors import FieldError, forbidden_field, invalid_value, not_supported, required
 from picluster.api.structural import fieldpath, rules
+from picluster.api.structural.costs import Costs, times
 from picluster.api.structural.listtype import LIST_TYPE, MAP_KEYS
 from picluster.api.structural.prune import EMBEDDED, META_FIELDS, PRESERVE, additional
 from picluster.api.structural.shape import key
@@ -38,7 +40,9 @@ def failures(schema: Object, path: str, *, compile_rules: bool = True) -> list[F
     """Everything wrong with the schema of a version; rules are compiled where nothing else is wrong."""
     found = list(_node(schema, path, Place(), root=True))
     if not found and compile_rules:
-        found = list(_rules_below(schema, path, "", root=True))
+        costs = Costs()
+        found = list(_rules_below(schema, path, "", costs, 1, root=True))
+        found.extend(costs.failures(path))
     return found
 
 
@@ -194,35 +198,46 @@ def _broken(text: str) -> bool:
     return "\n" in text or "\r" in text
 
 
-def _rules_below(schema: Object, path: str, uncorrelated: str, *, root: bool = False) -> Found:
-    """The rules of a schema and below; ``uncorrelated`` is the path that keeps them from reading ``oldSelf``."""
+def _rules_below(
+    schema: Object, path: str, uncorrelated: str, costs: Costs, count: int | None, *, root: bool = False
+) -> Found:
+    """The rules of a schema and below; ``uncorrelated`` is the path that keeps them from reading ``oldSelf``.
+
+    ``count`` is how many values of the schema one object may have, ``None`` when nothing bounds them.
+    """
     if not rules.has_rules(schema):
         return
     below = uncorrelated or ("" if schema.get(MAP_TYPE, "granular") == "granular" else path)
     for name, child in (schema.get("properties") or {}).items():
-        yield from _rules_below(child, key(f"{path}.properties", name), below)
+        yield from _rules_below(child, key(f"{path}.properties", name), below, costs, count)
     if (mapped := additional(schema)) is not None:
-        yield from _rules_below(mapped, f"{path}.additionalProperties", uncorrelated)
+        within = times(count, schema, "maxProperties")
+        yield from _rules_below(mapped, f"{path}.additionalProperties", uncorrelated, costs, within)
     if isinstance(schema.get("items"), dict):
         below = uncorrelated or ("" if schema.get(LIST_TYPE) == "map" else path)
-        yield from _rules_below(schema["items"], f"{path}.items", below)
+        yield from _rules_below(schema["items"], f"{path}.items", below, costs, times(count, schema, "maxItems"))
     if schema.get(rules.RULES):
-        yield from _compiled(schema, f"{path}.{rules.RULES}", uncorrelated, root=root)
+        yield from _compiled(schema, f"{path}.{rules.RULES}", uncorrelated, costs, count, root=root)
 
 
-def _compiled(schema: Object, path: str, uncorrelated: str, *, root: bool) -> Found:
+def _compiled(schema: Object, path: str, uncorrelated: str, costs: Costs, count: int | None, *, root: bool) -> Found:
     self_type = rules.type_of(schema, root=root)
     if self_type is None:
         return
     for index, rule in enumerate(schema[rules.RULES]):
         where = f"{path}[{index}]"
+        before = optional_of(self_type) if rule.get("optionalOldSelf") else self_type
+        declared = {"self": self_type, "oldSelf": before}
         try:
             rules.compile_rule({**rule, "messageExpression": ""}, self_type)
+            yield from costs.check(rule["rule"], declared, schema, count, f"{where}.rule", "rule")
         except CelCompileError as error:
             yield invalid_value(f"{where}.rule", rule, str(error))
-        if rule.get("messageExpression"):
+        if told := rule.get("messageExpression"):
             try:
                 rules.compile_message(rule, self_type)
+                place = f"{where}.messageExpression"
+                yield from costs.check(told, declared, schema, count, place, "messageExpression")
             except CelCompileError as error:
                 yield invalid_value(f"{where}.messageExpression", rule, str(error))
         if rules.reads_old(rule["rule"]) and uncorrelated:

@@ -282,7 +282,8 @@ def test_defaults_fit_their_schema(schema: Any, fields: list[str]) -> None:
          "s.properties[a].x-kubernetes-validations[0].rule: Required value: rule is not specified"),
         (obj(a={**STRING, "x-kubernetes-validations": [{"rule": "true", "reason": "No"}]}),
          "s.properties[a].x-kubernetes-validations[0].reason: Unsupported value"),
-        (obj(l={"type": "array", "items": {**STRING, "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}}),
+        (obj(l={"type": "array", "maxItems": 9, "items": {
+            **STRING, "maxLength": 9, "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}}),
          's.properties[l].items.x-kubernetes-validations[0].rule: Invalid value: "self == oldSelf": oldSelf cannot be'
          " used on the uncorrelatable portion of the schema within s.properties[l]"),
         (obj(a={**STRING, "x-kubernetes-validations": [{"rule": "self > 1"}]}),

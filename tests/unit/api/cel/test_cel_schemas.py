@@ -63,7 +63,7 @@ def run(source: str, **values: Any) -> Any:
         ("self.raw == b'hi' && self.raw.size() == 2", {"raw": "aGk="}, True),
         ("self.__namespace__", {"namespace": "x"}, "x"),
         ("self.a__dot__b__slash__c__underscores__d", {"a.b/c__d": "x"}, "x"),
-        ("has(self.text) || has(self.nested.deep)", {"nested": {}}, False),
+        ("has(self.text) || has(self.nested.deep)", {"nested": {}, "text": None}, False),
         ("has(self.metadata.name) && self.metadata.name == 'n'", {"metadata": {"name": "n"}}, True),
         ("self.apiVersion + self.kind", {"apiVersion": "v1", "kind": "K"}, "v1K"),
         ("self.labels.all(k, self.labels[k] == 'x') && 'a' in self.labels", {"labels": {"a": "x"}}, True),
