@@ -11,12 +11,16 @@ import pytest
 from picluster.api.resources import (
     BINDING,
     CONFIGMAPS,
+    CUSTOM_RESOURCE_DEFINITIONS,
     DELETE_OPTIONS,
     DEPLOYMENTS,
     EVICTION,
     LEASES,
     PODS,
     SCALE,
+    SELF_SUBJECT_ACCESS_REVIEWS,
+    SUBJECT_ACCESS_REVIEWS,
+    TOKEN_REVIEWS,
     Resource,
 )
 
@@ -91,6 +95,44 @@ async def test_subresources_read_it_too(admin: Any, pod_of: Callable[..., Any]) 
     await admin.create(DEPLOYMENT_LIST, DEPLOYMENT)
     scale = {"metadata": {"name": "web", "namespace": "default"}, "spec": {"replicas": 3}}
     assert (await send(admin, "PUT", f"{DEPLOYMENT_LIST}/web/scale", SCALE, scale)).body["spec"]["replicas"] == 3
+
+
+async def test_reviews_read_it_too(admin: Any) -> None:
+    spec = {
+        "user": "ann",
+        "groups": ["ops"],
+        "extra": {"scopes": ["a", "b"]},
+        "resourceAttributes": {"namespace": "default", "verb": "get", "resource": "pods"},
+    }
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    answer = await send(admin, "POST", path, SUBJECT_ACCESS_REVIEWS, {"spec": spec})
+    assert answer.code == 201, answer.body
+    assert answer.body["spec"] == spec and answer.body["status"]["allowed"] is False
+    asked = {"resourceAttributes": {"namespace": "default", "verb": "get", "resource": "pods"}}
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    own = await send(admin, "POST", path, SELF_SUBJECT_ACCESS_REVIEWS, {"spec": asked})
+    assert own.code == 201 and own.body["status"]["allowed"] is True
+    path = "/apis/authentication.k8s.io/v1/tokenreviews"
+    token = await send(admin, "POST", path, TOKEN_REVIEWS, {"spec": {"token": "nonsense"}})
+    assert token.code == 201 and token.body["spec"]["token"] == "nonsense"
+
+
+async def test_a_custom_resource_definition_is_what_json_makes_of_it(admin: Any) -> None:
+    schema = {"type": "object", "properties": {
+        "size": {"type": "number", "minimum": 0.5, "maximum": 3, "default": 1, "enum": [1, 2]},
+        "any": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
+        "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}  # fmt: skip
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"plural": "things", "kind": "Thing"}
+    definition = {
+        "metadata": {"name": "things.example.com"},
+        "spec": {"group": "example.com", "names": names, "scope": "Namespaced", "versions": [version]},
+    }
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?dryRun=All"
+    made = (await send(admin, "POST", path, CUSTOM_RESOURCE_DEFINITIONS, definition)).body
+    same = (await admin.create(path, definition)).body
+    assert made["spec"] == same["spec"]
+    assert made["spec"]["versions"][0]["schema"]["openAPIV3Schema"] == schema
 
 
 @pytest.mark.parametrize(
