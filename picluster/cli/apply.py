@@ -74,7 +74,8 @@ async def _apply(
     *,
     force: bool,
 ) -> None:
-    from picluster.cli._kinds import called, of_manifest, served
+    from picluster.cli._kinds import called, of_manifest
+    from picluster.client.discovery import served
 
     async with connect(kubeconfig, inventory) as client:
         resources = await served(client)

@@ -80,7 +80,8 @@ async def _delete(
 
 async def _written(client: Client, manifests: list[Manifest], namespace: str) -> list[tuple[Resource, str, str]]:
     """What manifests name, last first, as what was made last may need what was made before."""
-    from picluster.cli._kinds import of_manifest, served
+    from picluster.cli._kinds import of_manifest
+    from picluster.client.discovery import served
 
     resources = await served(client)
     found = []

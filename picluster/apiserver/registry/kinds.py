@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -155,7 +155,12 @@ class BuiltIn:
         return strategy.apply_scale(obj, wanted)
 
     def view(self) -> View:
-        printer = partial(tables.printer, self.resource)
-        if not conversion.converts(self.resource):
-            return View(printer)
-        return View(printer, lambda wire: orjson.dumps(conversion.from_stored(self.resource, orjson.loads(wire))))
+        return _view(self.resource)
+
+
+@cache
+def _view(resource: Resource) -> View:
+    printer = partial(tables.printer, resource)
+    if not conversion.converts(resource):
+        return View(printer)
+    return View(printer, lambda wire: orjson.dumps(conversion.from_stored(resource, orjson.loads(wire))))
