@@ -48,7 +48,8 @@ def test_an_allocation_needs_binding() -> None:
     assert refused.value.message == (
         'ResourceClaim.resource.k8s.io "c" is invalid: status: Forbidden: changing status.allocation or'
         ' status.reservedFor requires resource="resourceclaims/binding", verb="patch" permission:'
-        ' resourceclaims.resource.k8s.io is forbidden: User "system:serviceaccount:dra:plugin" cannot patch resource "resourceclaims/binding" in API group'
+        ' resourceclaims.resource.k8s.io is forbidden: User "system:serviceaccount:dra:plugin" cannot patch'
+        ' resource "resourceclaims/binding" in API group'
         ' "resource.k8s.io" at the cluster scope'
     )
 
