@@ -22,6 +22,7 @@ from picluster.apiserver.cache.history import Change
 from picluster.apiserver.registry.create import create
 from picluster.apiserver.registry.registry import Registry, Write
 from picluster.apiserver.registry.update import change_object
+from picluster.storage.backend import StorageError
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +125,11 @@ async def ensure_all(registry: Registry, user: User) -> None:
 async def _ensure(registry: Registry, write: Write, wanted: Object) -> None:
     entry = registry.store.cache.get(write.resource, "", write.name)
     if entry is None:
-        await create(registry, write, wanted, None)
+        try:
+            await create(registry, write, wanted, None)
+        except errors.ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
         return
     found = orjson.loads(entry.wire)
     ours = (found["metadata"].get("annotations") or {}).get(AUTO_UPDATE) == "true"
@@ -176,7 +181,7 @@ class DanglingSchemas:
             await change_object(
                 self._registry, Write(self._user, FLOW_SCHEMAS, "", name, "status"), self._with_condition
             )
-        except errors.ApiError as error:
+        except (errors.ApiError, StorageError) as error:
             log.info("the condition of flow schema %s is not written: %s", name, error)
 
     def _with_condition(self, schema: Object) -> Object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -215,3 +216,16 @@ async def test_an_ingress_gets_the_default_class(admin: Any) -> None:
     annotated = named("ingresses", "three")
     annotated["metadata"]["annotations"] = {"kubernetes.io/ingress.class": "other"}
     assert "ingressClassName" not in (await admin.create(ingresses, annotated)).body["spec"]
+
+
+async def test_a_pod_has_a_volume_of_a_csi_driver(admin: Any, pod_of: Callable[..., Any]) -> None:
+    pods, pod = "/api/v1/namespaces/default/pods", pod_of("csi")
+    source = {"driver": "inline.example.com", "readOnly": True, "volumeAttributes": {"size": "1"}}
+    pod["spec"]["volumes"] = [{"name": "data", "csi": source}]
+    created = await admin.create(pods, pod)
+    assert created.code == 201, created.body
+    volumes = {volume["name"]: volume for volume in created.body["spec"]["volumes"]}
+    assert volumes["data"]["csi"] == source
+    patched = await admin.patch(f"{pods}/csi", {"metadata": {"labels": {"patched": "true"}}})
+    assert patched.code == 200, patched.body
+    assert (await admin.delete(f"{pods}/csi")).code == 200
