@@ -1,13 +1,9 @@
-"""Regular expressions of users: matched in linear time, in a syntax that is Go's but for corners.
-
-The engine is Rust's ``regex``, a descendant of RE2 like Go's, reached through the validator that checks our own kinds.
-"""
+"""Regular expressions of users, in Go's syntax and in linear time; loaded when the first of them is met."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 PATTERNS_MAX = 512
 
@@ -19,11 +15,10 @@ class PatternError(ValueError):
 @lru_cache(maxsize=PATTERNS_MAX)
 def matcher(pattern: str) -> Callable[[str], bool]:
     """Whether ``pattern`` is found anywhere in a text; raises ``PatternError``."""
-    import jsonschema_rs
+    from picluster.api.cel.functions.regex import compiled
 
     try:
-        check: Any = jsonschema_rs.Draft4Validator({"pattern": pattern}, pattern_options=jsonschema_rs.RegexOptions())
-    except (ValueError, jsonschema_rs.ValidationError) as error:
-        raise PatternError(f"error parsing regexp: {str(error).splitlines()[0]}") from None
-    found: Callable[[str], bool] = check.is_valid
-    return found
+        search = compiled(pattern).search
+    except ValueError as error:
+        raise PatternError(str(error)) from None
+    return lambda text: search(text) is not None
