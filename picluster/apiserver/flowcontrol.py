@@ -1,8 +1,8 @@
 """Flow schemas and priority levels that every cluster has, and what is said of a schema whose level is missing.
 
 The objects are those of ``apiserver/pkg/apis/flowcontrol/bootstrap``: two of each are mandatory and always as they have
-to be but for what ``exempt`` may lend, the others are suggestions, put right as long as an annotation says so. Nothing is queued by them here: this
-server's own bounds hold for everybody alike.
+to be but for what ``exempt`` may lend; the others are suggestions, put right as long as an annotation says so. Nothing
+is queued by them here: this server's own bounds hold for everybody alike.
 """
 
 from __future__ import annotations
