@@ -32,7 +32,9 @@ class Target(NamedTuple):
 
 
 class RequestInfo(NamedTuple):
-    """``verb`` is the authorizer's: ``get list watch create update patch delete deletecollection``."""
+    """``verb`` is the authorizer's: ``get list watch create update patch delete deletecollection``, or the method in
+    lower case where the path is no resource's.
+    """
 
     verb: str
     path: str
@@ -46,10 +48,10 @@ def request_info(method: str, raw_path: str, catalog: Catalog) -> RequestInfo:
     path = unquote(raw_path) if "%" in raw_path else raw_path
     query = dict(reversed(parse_qsl(raw_query, keep_blank_values=True))) if raw_query else {}
     target = _target(path, catalog)
-    verb = VERBS.get(method, "")
+    verb = method.lower()
     if target.resource is not None:
-        verb = _resource_verb(verb, target, query)
-    return RequestInfo(verb or method.lower(), path, target, query)
+        verb = _resource_verb(VERBS.get(method, ""), target, query) or verb
+    return RequestInfo(verb, path, target, query)
 
 
 def group_version_of(path: str) -> tuple[str, str] | None:

@@ -76,7 +76,7 @@ def of_unknown(user: User, method: str, raw_path: str) -> Attributes:
         case ["apis", group, version, *rest] if rest:
             pass
         case _:
-            return Attributes(user, VERBS.get(method, method.lower()), path=path, is_resource=False)
+            return Attributes(user, method.lower(), path=path, is_resource=False)
     namespace = ""
     if rest[0] == "namespaces" and len(rest) > 2:
         namespace, rest = rest[1], rest[2:]

@@ -67,9 +67,7 @@ class AlwaysAllowedPaths:
     """Health is nobody's secret (kube-apiserver's ``--authorization-always-allow-paths``)."""
 
     def decide(self, attributes: Attributes) -> Decision:
-        if attributes.is_resource or attributes.verb != "get":
-            return NO_OPINION
-        return ALLOWED if is_health(attributes.path) else NO_OPINION
+        return ALLOWED if not attributes.is_resource and is_health(attributes.path) else NO_OPINION
 
     def held(self, user: User, namespace: str) -> Held:
         return Held([])

@@ -31,6 +31,7 @@ X = User("x", frozenset({"system:authenticated"}))
         ("GET", "/api/v1/namespaces/y", "",
          'namespaces "y" is forbidden: User "x" cannot get resource "namespaces" in API group "" in the namespace "y"'),
         ("GET", "/metrics", "", 'forbidden: User "x" cannot get path "/metrics"'),
+        ("POST", "/metrics", "", 'forbidden: User "x" cannot post path "/metrics"'),
     ],
 )  # fmt: skip
 def test_a_refusal_has_kubernetes_words(method: str, path: str, reason: str, message: str) -> None:
