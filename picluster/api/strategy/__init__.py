@@ -2,7 +2,7 @@
 
 One function per verb; what is special about a kind is in the file of its name here, with any of ``create(obj, now)``,
 ``update(new, old)``, ``changed(new, old)`` (whether ``metadata.generation`` rises; kinds without it have none) and
-``update_status(new, old)``, ``update_<subresource>`` for another one, and
+``update_status(new, old)``, ``update_<subresource>`` for another one, ``stamp(new, old, now)`` and
 ``begin_deletion(obj, now)``. Sources: ``registry/rest`` of
 ``k8s.io/apiserver`` (``BeforeCreate``, ``BeforeUpdate``) and the strategies in ``pkg/registry`` of Kubernetes 1.36.
 Times come in as text (``meta.now_rfc3339``). Objects that come from a cache (``old``) are never changed; a result may
@@ -63,6 +63,17 @@ def prepare_update(resource: Resource, new: Object, old: Object, subresource: st
     if (special := function(__name__, resource, "update")) is not None:
         special(new, old)
     return new
+
+
+def stamps(resource: Resource) -> bool:
+    """Whether an update of the kind sets times itself."""
+    return function(__name__, resource, "stamp") is not None
+
+
+def stamp(resource: Resource, new: Object, old: Object, now: str) -> None:
+    """Set the times that tell when something about ``new`` became so, in place, after ``prepare_update``."""
+    if (special := function(__name__, resource, "stamp")) is not None:
+        special(new, old, now)
 
 
 def begin_deletion(resource: Resource, obj: Object, now: str) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from picluster.api.strategy import keep
-from picluster.api.strategy.shared import no_status, spec_changed
+from picluster.api.strategy.shared import spec_changed, status_at_first
 from picluster.api.types import Object
 
-create = no_status
+create = status_at_first({"replicas": 0})
 changed = spec_changed
 
 

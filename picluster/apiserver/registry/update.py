@@ -7,9 +7,8 @@ from typing import Any
 
 import orjson
 
-from picluster.api import errors, meta
+from picluster.api import errors, meta, strategy
 from picluster.api.resources import (
-    CERTIFICATE_SIGNING_REQUESTS,
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
     CORE_EVENTS,
@@ -27,7 +26,6 @@ from picluster.api.resources import (
     SERVICES,
     Resource,
 )
-from picluster.api.strategy import certificatesigningrequest
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import UPDATE, Attributes
 from picluster.apiserver.answers import Answer
@@ -112,8 +110,8 @@ async def finish_admitted(
     resource, subresource = write.resource, write.subresource or None
     kind = registry.kind(resource)
     kind.prepare_update(new, old, subresource)
-    if resource is CERTIFICATE_SIGNING_REQUESTS and subresource:
-        certificatesigningrequest.stamp(new, old, meta.now_rfc3339(registry.clock.now()))
+    if strategy.stamps(resource):
+        strategy.stamp(resource, new, old, meta.now_rfc3339(registry.clock.now()))
     if resource is SERVICES and not subresource:
         inherit(new, old)
     ownership.settle_times(old, new)

@@ -22,6 +22,7 @@ from picluster.api.types import Object
 VOLUME: Object = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/d"}}
 BARE: Object = {field: value for field, value in VOLUME.items() if field != "hostPath"}
 CLAIM: Object = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+NOW, LATER, OWN = "2026-01-31T12:00:00Z", "2026-01-31T12:00:09Z", "2026-02-01T00:00:00Z"
 GPU: Object = {"name": "gpu", "exactly": {"deviceClassName": "gpu"}}
 EITHER: Object = {"name": "any", "firstAvailable": [{"name": "big", "deviceClassName": "gpu"}]}
 RESULT: Object = {"request": "gpu", "driver": "d.example.com", "pool": "pi-1", "device": "a"}
@@ -327,3 +328,23 @@ def test_capacities_that_are_shared(policy: Object, expected: list[str]) -> None
     device = {"name": "a", "allowMultipleAllocations": True, "capacity": capacity}
     start = "spec.devices[0].capacity[memory].requestPolicy."
     assert failures(RESOURCE_SLICES, {"spec": {**SLICE, "devices": [device]}}) == [start + text for text in expected]
+
+
+@pytest.mark.parametrize(
+    ("phase", "said", "since"),
+    [("Pending", NOW, NOW), ("Pending", None, NOW), ("Bound", NOW, LATER), ("Bound", None, LATER), ("Bound", OWN, OWN)],
+)
+def test_a_volume_says_since_when_it_has_its_phase(phase: str, said: str | None, since: str) -> None:
+    old = whole(PERSISTENT_VOLUMES, {"spec": VOLUME})
+    new = {**old, "status": {"phase": phase, **({"lastPhaseTransitionTime": said} if said else {})}}
+    strategy.stamp(PERSISTENT_VOLUMES, new, old, LATER)
+    assert new["status"]["lastPhaseTransitionTime"] == since
+
+
+def test_a_taint_of_a_device_says_since_when_it_is_there() -> None:
+    taint = {"key": "k", "effect": "NoSchedule"}
+    old = whole(RESOURCE_SLICES, {"spec": {**SLICE, "devices": [{"name": "a", "taints": [taint]}]}})
+    assert old["spec"]["devices"][0]["taints"][0]["timeAdded"] == NOW
+    new = {**old, "spec": {**old["spec"], "devices": [{"name": "a", "taints": [dict(taint), {**taint, "key": "x"}]}]}}
+    strategy.stamp(RESOURCE_SLICES, new, old, LATER)
+    assert [found["timeAdded"] for found in new["spec"]["devices"][0]["taints"]] == [NOW, LATER]

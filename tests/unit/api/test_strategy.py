@@ -83,7 +83,7 @@ def test_no_resource_version_comes_in(version: str) -> None:
     [
         (SERVICES, {"loadBalancer": {}}),
         (DEPLOYMENTS, {}),
-        (REPLICASETS, {}),
+        (REPLICASETS, {"replicas": 0}),
         (NAMESPACES, {"phase": "Active"}),
         (NODES, {"phase": "Running", "replicas": 4}),
     ],
