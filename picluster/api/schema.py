@@ -14,11 +14,12 @@ from picluster.api.resources import Resource
 from picluster.api.schemas import compiled
 from picluster.api.schemas.data import definitions, descriptions, follow, resolve, target, with_descriptions
 from picluster.api.schemas.decode import DecodeError, Decoder
-from picluster.api.schemas.duplicates import duplicate_fields
+from picluster.api.schemas.duplicates import doubled_field, duplicate_fields, in_document_order, unknown_field
 from picluster.api.types import Object
 
 __all__ = [
     "check",
+    "complaints",
     "conform",
     "definition",
     "definitions",
@@ -91,9 +92,15 @@ def definition(name: str) -> Object:
     return definitions()[name]
 
 
-def strict_error(resource: Resource, unknown: Sequence[str], duplicates: Sequence[str] = ()) -> errors.ApiError:
+def complaints(resource: Resource, unknown: Sequence[str], doubled: Sequence[str], raw: bytes | None) -> list[str]:
+    """What a strict reader says: in the order of ``raw``, the JSON; of a custom resource, what is doubled first."""
+    if resource.schema and raw is not None and unknown and doubled:
+        return in_document_order(raw, unknown, doubled)
+    return [*map(doubled_field, doubled), *map(unknown_field, unknown)]
+
+
+def strict_error(resource: Resource, found: Sequence[str]) -> errors.ApiError:
     """The refusal of ``fieldValidation=Strict``."""
-    found = [f'duplicate field "{path}"' for path in duplicates] + [f'unknown field "{path}"' for path in unknown]
     return errors.bad_request(_cannot_be_handled(resource, f"strict decoding error: {', '.join(found)}"))
 
 

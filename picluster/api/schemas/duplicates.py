@@ -7,6 +7,7 @@ duplicate; only when the counts differ is the text read again with the order of 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -51,3 +52,39 @@ def _walk(node: Any, path: str, found: dict[str, None]) -> None:
     elif isinstance(node, list):
         for index, child in enumerate(node):
             _walk(child, f"{path}[{index}]", found)
+
+
+def in_document_order(raw: bytes, unknown: Collection[str], doubled: Collection[str]) -> list[str]:
+    """What a strict decoder says of unknown and doubled fields, as it comes across them.
+
+    A field that is unknown is said once, and nothing that is below it.
+    """
+    said: dict[str, None] = {}
+    _say(json.loads(raw, object_pairs_hook=_Pairs), "", frozenset(unknown), said)
+    wanted = {**dict.fromkeys(map(unknown_field, unknown)), **dict.fromkeys(map(doubled_field, doubled))}
+    return [message for message in said if message in wanted]
+
+
+def unknown_field(path: str) -> str:
+    return f'unknown field "{path}"'
+
+
+def doubled_field(path: str) -> str:
+    return f'duplicate field "{path}"'
+
+
+def _say(node: Any, path: str, unknown: frozenset[str], said: dict[str, None]) -> None:
+    if isinstance(node, _Pairs):
+        seen: set[str] = set()
+        for key, child in node:
+            where = f"{path}.{key}" if path else key
+            if where in unknown:
+                said[unknown_field(where)] = None
+                continue
+            if key in seen:
+                said.setdefault(doubled_field(where))
+            seen.add(key)
+            _say(child, where, unknown, said)
+    elif isinstance(node, list):
+        for index, child in enumerate(node):
+            _say(child, f"{path}[{index}]", unknown, said)

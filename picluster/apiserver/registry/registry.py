@@ -71,7 +71,8 @@ class Write:
     """Who writes what, and how; ``warnings`` go into the answer's headers.
 
     ``options`` are the fields of the CreateOptions, UpdateOptions, PatchOptions or DeleteOptions that the client gave.
-    ``manager`` owns what is written, and with ``force`` takes what others own of it. ``verb`` is the request's.
+    ``manager`` owns what is written, and with ``force`` takes what others own of it. ``verb`` is the request's. ``annotations``
+    are for its audit event.
     """
 
     user: User
@@ -86,12 +87,13 @@ class Write:
     manager: str = SERVER
     force: bool = False
     verb: str = "update"
+    annotations: dict[str, str] = field(default_factory=dict)
 
     def attributes(self, operation: str, obj: Object | None, old: Object | None) -> Attributes:
         options = OPTIONS[operation] if not self.options else {**OPTIONS[operation], **self.options}
         return Attributes(
             self.user, operation, self.resource, self.subresource, self.namespace, self.name, obj, old, self.dry_run,
-            options, self.warnings,
+            options, self.warnings, self.annotations,
         )  # fmt: skip
 
 
@@ -107,16 +109,16 @@ def read_object(write: Write, kind: Kind, obj: Object, body: bytes | None) -> No
     ``body`` is the JSON it came from, if any, in which doubled fields are looked for. Raises ``ApiError`` 400.
     """
     doubled = schema.duplicate_fields(body, obj) if body is not None and write.field_validation != "Ignore" else []
-    read_once(write, kind, obj, doubled)
+    read_once(write, kind, obj, doubled, body)
 
 
-def read_once(write: Write, kind: Kind, obj: Object, doubled: list[str]) -> None:
+def read_once(write: Write, kind: Kind, obj: Object, doubled: list[str], body: bytes | None = None) -> None:
     """``read_object`` where it is known already which fields the body said twice."""
     kind.identify(obj)
     unknown = kind.conform(obj)
     if write.field_validation == "Ignore" or (not unknown and not doubled):
         return
+    found = schema.complaints(write.resource, unknown, doubled, body)
     if write.field_validation == "Strict":
-        raise schema.strict_error(write.resource, unknown, doubled)
-    write.warnings.extend(f'unknown field "{path}"' for path in unknown)
-    write.warnings.extend(f'duplicate field "{path}"' for path in doubled)
+        raise schema.strict_error(write.resource, found)
+    write.warnings.extend(found)

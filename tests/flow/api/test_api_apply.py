@@ -203,6 +203,15 @@ async def test_doubled_yaml_keys_are_told(apply: Any) -> None:
     assert warned.code == 201 and "already set in map" in warned.warnings[0]
 
 
+async def test_doubled_json_keys_are_told_with_their_line(apply: Any) -> None:
+    body = b'{"apiVersion": "v1", "kind": "ConfigMap",\n"metadata": {"name": "a"},\n"data": {"x": "1", "x": "2"}}'
+    refused = await apply(f"{MAPS}/a", body, fieldValidation="Strict")
+    assert refused.body["message"] == (
+        "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n"
+        '  line 3: key "x" already set in map'
+    )
+
+
 async def test_a_dry_run_applies_nothing(apply: Any, admin: Any) -> None:
     assert (await apply(f"{MAPS}/a", config_map(x="1"), dryRun="All")).body["data"] == {"x": "1"}
     assert (await admin.get(f"{MAPS}/a")).code == 404

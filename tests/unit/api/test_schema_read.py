@@ -149,7 +149,7 @@ def test_unknown_fields_are_named_and_dropped(pod: Object) -> None:
 
 
 def test_strict_refusals_name_everything() -> None:
-    error = schema.strict_error(DEPLOYMENTS, ["spec.foo"], ["spec.replicas"])
+    error = schema.strict_error(DEPLOYMENTS, schema.complaints(DEPLOYMENTS, ["spec.foo"], ["spec.replicas"], None))
     assert error.code == 400
     assert error.message == (
         'Deployment in version "v1" cannot be handled as a Deployment: strict decoding error:'
@@ -388,3 +388,19 @@ def test_a_json_schema_has_a_greatest_depth() -> None:
         deep = {"not": deep}
     with pytest.raises(errors.ApiError, match="exceeded max depth"):
         schema.conform(CUSTOM_RESOURCE_DEFINITIONS, crd(deep))
+
+
+def test_complaints_come_in_the_order_of_the_text() -> None:
+    raw = (
+        b'{"spec":{"unknown1":1,"twice":1,"twice":2,"paused":true,"paused":false,'
+        b'"template":{"spec":{"containers":[{"nested":1,"image":"a","image":"b"}]}}}}'
+    )
+    unknown = ["spec.unknown1", "spec.twice", "spec.template.spec.containers[0].nested"]
+    found = schema.complaints(DEPLOYMENTS, unknown, schema.duplicate_fields(raw), raw)
+    assert found == [
+        'unknown field "spec.unknown1"',
+        'unknown field "spec.twice"',
+        'duplicate field "spec.paused"',
+        'unknown field "spec.template.spec.containers[0].nested"',
+        'duplicate field "spec.template.spec.containers[0].image"',
+    ]
