@@ -37,9 +37,10 @@ async def create_read(registry: Registry, write: Write, obj: Object, body: bytes
 async def create_owned(registry: Registry, write: Write, obj: Object) -> Answer:
     """``create`` of an object that has its defaults and its owners."""
     kind = registry.kind(write.resource)
+    await registry.admission.admit(write.attributes(CREATE, obj, None))
+    _place(write, obj)  # admission may have put it elsewhere
     if (guard := registry.guards.get(write.resource)) is not None:
         guard(write, obj, None)
-    await registry.admission.admit(write.attributes(CREATE, obj, None))
     if write.resource is CERTIFICATE_SIGNING_REQUESTS:
         user, extra = write.user, {key: list(values) for key, values in write.user.extra}
         certificatesigningrequest.requested_by(obj, user.name, user.uid, sorted(user.groups), extra)

@@ -123,6 +123,23 @@ async def test_a_mutated_object_is_pruned_and_defaulted(
     assert added["ports"] == [{"containerPort": 80, "protocol": "TCP"}]
 
 
+async def test_a_mutation_cannot_move_an_object_or_rename_a_live_one(
+    admin: Any, hook: AdmissionServer, register: Register
+) -> None:
+    await admin.create("/api/v1/namespaces", {"metadata": {"name": "other"}})
+    await admin.create(CONFIGMAPS, config_map("live"))
+    hook.on("/move", lambda request: patch(add("/metadata/namespace", "other")))
+    await register("Mutating", "move", "/move", ["configmaps"], operations=["CREATE", "UPDATE"])
+    answer = await admin.create(CONFIGMAPS, config_map())
+    assert (answer.code, answer.body["reason"]) == (400, "BadRequest")
+    assert (await admin.get("/api/v1/namespaces/other/configmaps/a")).code == 404
+    answer = await admin.patch(f"{CONFIGMAPS}/live", {"data": {"a": "b"}})
+    assert (answer.code, answer.body["details"]["causes"][0]["field"]) == (422, "metadata.namespace")
+    hook.on("/move", lambda request: patch({"op": "remove", "path": "/metadata"}))
+    answer = await admin.create(CONFIGMAPS, config_map())
+    assert answer.code == 422, answer.body
+
+
 async def test_what_a_mutation_may_not_be(admin: Any, hook: AdmissionServer, register: Register) -> None:
     await register("Mutating", "bad", "/bad", ["configmaps"])
     cases: list[tuple[dict[str, Any], str]] = [
