@@ -160,11 +160,11 @@ def _without_updatable(spec: Object, old: Object) -> Object:
     fields = ["activeDeadlineSeconds", "schedulingGates", "tolerations"]
     if (old.get("terminationGracePeriodSeconds") or 0) < 0 and spec.get("terminationGracePeriodSeconds") == 1:
         fields.append("terminationGracePeriodSeconds")
-    if (
-        old.get("schedulingGates")
-        and (old.get("nodeSelector") or {}).items() <= (spec.get("nodeSelector") or {}).items()
-    ):
-        fields.append("nodeSelector")
+    if old.get("schedulingGates"):
+        if (old.get("nodeSelector") or {}).items() <= (spec.get("nodeSelector") or {}).items():
+            fields.append("nodeSelector")
+        if _narrows(spec.get("affinity") or {}, old.get("affinity") or {}):
+            fields.append("affinity")
     for field in fields:
         if field in old:
             munged[field] = old[field]
@@ -175,6 +175,24 @@ def _without_updatable(spec: Object, old: Object) -> Object:
             pairs = zip(munged[group], old.get(group) or (), strict=True)
             munged[group] = [{**container, "image": before.get("image")} for container, before in pairs]
     return munged
+
+
+def _narrows(affinity: Object, old: Object) -> bool:
+    """Whether only the nodes differ, and there is none that was not allowed before (KEP-3838)."""
+    if any(affinity.get(field) != old.get(field) for field in ("podAffinity", "podAntiAffinity")):
+        return False
+    field = "requiredDuringSchedulingIgnoredDuringExecution"
+    terms, old_terms = (
+        ((part.get("nodeAffinity") or {}).get(field) or {}).get("nodeSelectorTerms") or [] for part in (affinity, old)
+    )
+    if not old_terms:
+        return True
+    return len(terms) == len(old_terms) and all(
+        expression in (term.get(kind) or ())
+        for term, old_term in zip(terms, old_terms, strict=True)
+        for kind in ("matchExpressions", "matchFields")
+        for expression in old_term.get(kind) or ()
+    )
 
 
 def _difference(new: Object, old: Object) -> str:

@@ -521,6 +521,31 @@ def test_what_may_not_change_in_a_pod(pod: Object, path: str, value: Any) -> Non
     assert path.split(".")[1] in error.removeprefix(UPDATABLE)
 
 
+def _affinity(*zones: str, **others: Any) -> Object:
+    expressions = [{"key": zone, "operator": "Exists"} for zone in zones]
+    required = {"nodeSelectorTerms": [{"matchExpressions": expressions}]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}, **others}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "allowed"),
+    [
+        (None, _affinity("a"), True),
+        (_affinity("a"), _affinity("a", "b"), True),
+        (_affinity("a", "b"), _affinity("a"), False),
+        (_affinity("a"), ..., False),
+        (None, _affinity("a", podAffinity={}), False),
+    ],
+)
+def test_where_a_gated_pod_may_go_only_narrows(pod: Object, before: Any, after: Any, allowed: bool) -> None:
+    pod["spec"]["schedulingGates"] = [{"name": "wait"}]
+    if before:
+        pod["spec"]["affinity"] = before
+    assert (_update_errors(_stored(pod), _set("spec.affinity", after)) == []) == allowed
+    selector = {**pod["spec"]["nodeSelector"], "disk": "ssd"}
+    assert _update_errors(_stored(pod), _set("spec.nodeSelector", selector)) == []
+
+
 def test_containers_stay_as_many(pod: Object) -> None:
     assert _update_errors(_stored(pod), _set("spec.containers.1", ...)) == [
         "spec.containers: Forbidden: pod updates may not add or remove containers"
