@@ -160,8 +160,8 @@ class ApiServer:
             self._authorization.load()
             ipaddresses.follow(self.registry)
             self._services.load(self.cache.collection(SERVICES).entries.values())
-            await self._listen()
             await ipaddresses.repair(self.registry)
+            await self._listen()
             await bootstrap(self.registry, Advertised(self._services.first, self.config.advertise, self.port))
             trust = trusted.config_map(self.config.client_ca, self.config.front_proxy)
             await ensure(self.registry, CONFIGMAPS, trust, ("data",))
@@ -175,6 +175,7 @@ class ApiServer:
         dangling = flowcontrol.DanglingSchemas(self.registry, SELF)
         dangling.start()
         self._tasks.spawn(dangling.run(), "flow schemas")
+        self._tasks.spawn(ipaddresses.keep_right(self.registry), "addresses")
         self._tasks.spawn(upkeep.compact(), "compaction")
         self._tasks.spawn(upkeep.send_bookmarks(), "bookmarks")
         self._ready = True

@@ -2,12 +2,13 @@
 
 The allocator's books in memory decide; the objects show them, and keep others from giving the same address away. An
 address is named before its Service is written and freed after it is gone, so that a crash between the two leaves an
-object too many, which the next start removes, and never one too few for long: missing ones are made then too.
+object too many, which the next start removes, and never one too few for long: missing ones are made now and then.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
@@ -25,6 +26,10 @@ from picluster.storage.backend import RevisionMismatch, StorageError
 FAMILY_LABEL = "ipaddress.kubernetes.io/ip-family"
 MANAGED_BY_LABEL = "ipaddress.kubernetes.io/managed-by"
 MANAGER = "ipallocator.k8s.io"
+REPAIR_INTERVAL_S = 600.0
+REPAIR_GRACE_S = 60.0
+
+log = logging.getLogger(__name__)
 
 
 def follow(registry: Registry) -> None:
@@ -88,8 +93,22 @@ async def _free(registry: Registry, service: Object, numbers: Iterable[int]) -> 
             await _delete(registry, entry)
 
 
-async def repair(registry: Registry) -> None:
-    """Once after the start: each cluster IP has its object, and no object of ours is without its Service."""
+async def keep_right(registry: Registry) -> None:
+    """Repair now and then, until cancelled: somebody may delete an object whose address is in use."""
+    while True:
+        await registry.clock.sleep(REPAIR_INTERVAL_S)
+        try:
+            await repair(registry, grace_s=REPAIR_GRACE_S)
+        except (errors.ApiError, StorageError) as error:
+            log.warning("the objects of cluster IPs are not repaired, and looked at again later: %s", error)
+
+
+async def repair(registry: Registry, *, grace_s: float = 0.0) -> None:
+    """Give each cluster IP its object, and leave no object of ours without its Service.
+
+    An object younger than ``grace_s`` may be that of a Service which is just being written.
+    """
+    settled_s = registry.clock.now() - grace_s
     held: dict[int, Object] = {}
     for entry in list(registry.store.cache.collection(SERVICES).entries.values()):
         service = orjson.loads(entry.wire)
@@ -98,7 +117,8 @@ async def repair(registry: Registry) -> None:
         address = orjson.loads(entry.wire)
         service = held.pop(int(ipaddress.ip_address(address["metadata"]["name"])), None)
         ours = (address["metadata"].get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGER
-        if ours and (service is None or address["spec"]["parentRef"] != _reference(service)):
+        settled = meta.parse_time(address["metadata"]["creationTimestamp"]) <= settled_s
+        if ours and settled and (service is None or address["spec"]["parentRef"] != _reference(service)):
             await _delete(registry, entry)
             if service is not None:
                 held[int(ipaddress.ip_address(address["metadata"]["name"]))] = service

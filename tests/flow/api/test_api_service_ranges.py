@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
+from picluster.apiserver.registry import ipaddresses
 from picluster.apiserver.server import ApiServer
 from picluster.storage.memory import MemoryBackend
 
@@ -121,3 +124,28 @@ async def test_a_restart_puts_the_objects_right(
     assert (await admin.get(f"{ADDRESSES}/{ip}")).body["spec"]["parentRef"]["name"] == "web"
     assert (await admin.get(f"{ADDRESSES}/10.43.0.98")).code == 404
     assert (await admin.get(f"{ADDRESSES}/10.43.0.99")).code == 200
+
+
+async def test_objects_are_put_right_now_and_then(
+    start: Callable[..., Awaitable[ApiServer]],
+    caller: Callable[..., Awaitable[Any]],
+    eventually: Callable[..., Awaitable[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ipaddresses, "REPAIR_INTERVAL_S", 0.02)
+    server = await start()
+    admin = await caller(server)
+    labels = {"ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io"}
+    fresh = address("10.43.0.98")
+    fresh["metadata"]["labels"] = labels
+    assert (await admin.create(ADDRESSES, fresh)).code == 201
+    ip = (await admin.create(SERVICES, service("web"))).body["spec"]["clusterIP"]
+    assert (await admin.delete(f"{ADDRESSES}/{ip}")).code == 200
+
+    async def back() -> bool:
+        return bool((await admin.get(f"{ADDRESSES}/{ip}")).code == 200)
+
+    await eventually(back)
+    assert (await admin.get(f"{ADDRESSES}/10.43.0.98")).code == 200
+    await ipaddresses.repair(server.registry)
+    assert (await admin.get(f"{ADDRESSES}/10.43.0.98")).code == 404
