@@ -27,7 +27,7 @@ import yaml
 
 from picluster.api.errors import ApiError
 from picluster.api.meta import condition_is
-from picluster.api.resources import CORE_EVENTS, NODES, PODS, SERVICE_ACCOUNTS
+from picluster.api.resources import CONFIGMAPS, CORE_EVENTS, NODES, PODS, SERVICE_ACCOUNTS
 from picluster.client import Client, ClientConfig
 from picluster.pki import authority, bundle, kubeconfig, profiles
 from picluster_agent import kernel
@@ -335,6 +335,9 @@ async def node(
     server.start()
     async with Client(ClientConfig.from_kubeconfig(server.kubeconfig)) as client:
         await client.create(SERVICE_ACCOUNTS, {"metadata": {"name": "default", "namespace": "default"}})
+        authority = {"ca.crt": (server.data_dir / "pki" / "ca.crt").read_text()}
+        metadata = {"name": "kube-root-ca.crt", "namespace": "default"}
+        await client.create(CONFIGMAPS, {"metadata": metadata, "data": authority})
         made = AgentNode(tmp_path, podman_service, server, client)
         try:
             made.start()

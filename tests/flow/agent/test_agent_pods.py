@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from picluster.api.meta import condition_is, get_condition
-from picluster.api.resources import CONFIGMAPS, LEASES, NODES, PODS, SECRETS
+from picluster.api.resources import CONFIGMAPS, LEASES, NODES, PODS, SECRETS, TOKEN_REVIEWS
 
 pytestmark = [pytest.mark.lab]
 
@@ -158,6 +158,26 @@ async def test_environment_volumes_and_logs(node: Any, make_pod: Any, box: Any) 
     place = node.root / "data" / "pods" / pod["metadata"]["uid"] / "volumes"
     assert (place / "sec").is_mount() and (place / "mem").is_mount()
     assert pod["status"]["qosClass"] == "Guaranteed"
+
+
+async def test_a_pod_has_a_token_of_its_own(node: Any, make_pod: Any, box: Any) -> None:
+    """[sig-auth] ServiceAccounts should mount an API token into pods; should mount projected service account token."""
+    place = "/var/run/secrets/kubernetes.io/serviceaccount"
+    script = f"cat {place}/token; echo; cat {place}/namespace; echo; cat {place}/ca.crt /vault/token; sleep 1000"
+    mount = {"name": "vault", "mountPath": "/vault", "readOnly": True}
+    token = {"path": "token", "audience": "vault", "expirationSeconds": 600}
+    volume = {"name": "vault", "projected": {"sources": [{"serviceAccountToken": token}]}}
+    reader = box("web", "sh", "-c", script, volumeMounts=[mount])
+    pod = await node.run(make_pod("web", reader, volumes=[volume]))
+    await node.when("web", lambda pod: condition_is(pod, "Ready"))
+    lines = (await logs(node, "web")).splitlines()
+    assert lines[1] == "default" and lines[2] == "-----BEGIN CERTIFICATE-----"
+    for found, audiences in ((lines[0], []), (lines[-1], ["vault"])):
+        spec = {"token": found, "audiences": audiences}
+        status = (await node.client.create(TOKEN_REVIEWS, {"spec": spec}))["status"]
+        assert status["user"]["username"] == "system:serviceaccount:default:default"
+        assert status["user"]["extra"]["authentication.kubernetes.io/pod-uid"] == [pod["metadata"]["uid"]]
+        assert status["user"]["extra"]["authentication.kubernetes.io/node-name"] == ["test-node"]
 
 
 async def test_a_missing_config_map_holds_the_container_until_it_is_there(node: Any, make_pod: Any, box: Any) -> None:
