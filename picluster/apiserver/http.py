@@ -143,7 +143,10 @@ class Handler:
         if connect is not None:
             return await connect(request, info, user)
         authorize = partial(self._gate.authorize, user)
-        return await serve(Call(request, info, resource, user, self._registry, self._cache, authorize))
+        call = Call(request, info, resource, user, self._registry, self._cache, authorize)
+        if trail is not None:
+            call.annotations = trail.annotations
+        return await serve(call)
 
     def _understood(self, request: web.BaseRequest) -> RequestInfo:
         """What is asked for; that it is not served is told only to whom it may be told."""

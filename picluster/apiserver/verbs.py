@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
@@ -53,6 +53,7 @@ class Call:
     registry: Registry
     cache: WatchCache
     authorize: Authorize
+    annotations: dict[str, str] = field(default_factory=dict)
 
     def write(self) -> Write:
         """What the query says of a write; raises ``ApiError`` for values that are not offered."""
@@ -65,7 +66,7 @@ class Call:
             self.user, self.resource, target.namespace, target.name, target.subresource,
             dry_run="dryRun" in options, field_validation=options.get("fieldValidation", "Warn"), options=options,
             manager=options.get("fieldManager") or from_user_agent(self.request.headers.get("User-Agent", "")),
-            force=bool(options.pop("force", False)), verb=self.info.verb,
+            force=bool(options.pop("force", False)), verb=self.info.verb, annotations=self.annotations,
         )  # fmt: skip
 
     def may_create(self) -> None:

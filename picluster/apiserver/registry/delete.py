@@ -96,8 +96,9 @@ async def delete_collection(
 
 async def _delete_if_there(registry: Registry, write: Write, options: DeleteOptions, entry: Entry) -> None:
     each = Write(
-        write.user, write.resource, entry.namespace, entry.name, dry_run=write.dry_run, warnings=write.warnings
-    )
+        write.user, write.resource, entry.namespace, entry.name, dry_run=write.dry_run, warnings=write.warnings,
+        annotations=write.annotations,
+    )  # fmt: skip
     try:
         await delete(registry, each, options)
     except errors.ApiError as error:

@@ -71,8 +71,8 @@ class Write:
     """Who writes what, and how; ``warnings`` go into the answer's headers.
 
     ``options`` are the fields of the CreateOptions, UpdateOptions, PatchOptions or DeleteOptions that the client gave.
-    ``manager`` owns what is written, and with ``force`` takes what others own of it. ``verb`` is the request's. ``annotations``
-    are for its audit event.
+    ``manager`` owns what is written, and with ``force`` takes what others own of it. ``verb`` is the request's,
+    ``annotations`` are for its audit event.
     """
 
     user: User

@@ -12,7 +12,14 @@ import yaml
 from control_plane import Cluster, Pki
 
 from picluster.api.errors import ApiError
-from picluster.api.resources import CONFIGMAPS, NAMESPACES, SECRETS, SERVICE_ACCOUNTS
+from picluster.api.resources import (
+    CONFIGMAPS,
+    NAMESPACES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    VALIDATING_ADMISSION_POLICIES,
+    VALIDATING_ADMISSION_POLICY_BINDINGS,
+)
 from picluster.apiserver.audit.setup import AuditConfig
 from picluster.client import Client
 
@@ -143,3 +150,24 @@ async def test_who_acts_as_somebody_else_is_named(audited: Any) -> None:
     (event,) = await running.events()
     assert event["user"]["username"] == "kubernetes-admin"
     assert event["annotations"]["authorization.k8s.io/decision"] == "forbid"
+
+
+async def test_policies_leave_annotations(audited: Any) -> None:
+    """``auditAnnotations`` and the action ``Audit`` of ValidatingAdmissionPolicies."""
+    audit = await audited(POLICY)
+    rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}]
+    spec = {
+        "matchConstraints": {"resourceRules": rules},
+        "validations": [{"expression": "false", "message": "mind this"}],
+        "auditAnnotations": [{"key": "who", "valueExpression": "'it is ' + object.metadata.name"}],
+    }
+    await audit.client.create(VALIDATING_ADMISSION_POLICIES, {"metadata": {"name": "p"}, "spec": spec})
+    bound = {"policyName": "p", "validationActions": ["Audit"]}
+    await audit.client.create(VALIDATING_ADMISSION_POLICY_BINDINGS, {"metadata": {"name": "b"}, "spec": bound})
+    await audit.client.create(CONFIGMAPS, {"metadata": {"name": "a", "namespace": "default"}})
+    event = next(event for event in await audit.events() if event["objectRef"]["resource"] == "configmaps")
+    assert event["annotations"]["p/who"] == "it is a"
+    failure = event["annotations"]["validation.policy.admission.k8s.io/validation_failure"]
+    assert orjson.loads(failure) == [
+        {"message": "mind this", "policy": "p", "binding": "b", "expressionIndex": 0, "validationActions": ["Audit"]}
+    ]
