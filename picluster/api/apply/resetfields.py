@@ -36,7 +36,7 @@ APPROVAL: FieldSet = {**SPEC, "f:status": {"f:certificate": {}}}
 def of(resource: Resource, subresource: str) -> FieldSet:
     """The trees that a write to ``subresource`` (empty for the object itself) leaves alone."""
     if subresource == "status":
-        return OF_STATUS.get(resource, SPEC)
+        return OF_STATUS.get(resource, SPEC if resource.schema else METADATA_AND_SPEC)
     if subresource == "approval":
         return APPROVAL
     return STATUS if resource.has_status and not subresource else NOTHING

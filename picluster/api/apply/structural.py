@@ -26,7 +26,8 @@ def root(schema: Object | None) -> Type:
     if not schema:
         return Type("map", element=ANY, load=_envelope)
     body = _of(schema)
-    return Type("map", element=body.element, load=lambda: {**body.fields, **_envelope()})
+    element = ANY if body.kind == "any" else body.element
+    return Type("map", element=element, load=lambda: {**body.fields, **_envelope()})
 
 
 def _envelope() -> Fields:

@@ -171,6 +171,10 @@ class CustomKind:
         scale.put(scaled, self._scale["specReplicasPath"], (wanted.get("spec") or {}).get("replicas", 0))
         return scaled
 
+    def replicas_path(self) -> tuple[str, ...]:
+        assert self._scale is not None
+        return tuple(str(self._scale["specReplicasPath"]).strip(".").split("."))
+
     def type(self) -> Type:
         if self._type is None:
             self._type = ownership.root(self._schema.schema)

@@ -45,6 +45,10 @@ class Kind(Protocol):
 
     def from_stored(self, obj: Object) -> Object: ...
 
+    def replicas_path(self) -> tuple[str, ...]:
+        """The fields on the way to what a Scale scales."""
+        ...
+
     def type(self) -> Type:
         """How the fields of an object are owned, by server-side apply."""
         ...
@@ -129,6 +133,9 @@ class BuiltIn:
 
     def from_stored(self, obj: Object) -> Object:
         return conversion.from_stored(self.resource, obj)
+
+    def replicas_path(self) -> tuple[str, ...]:
+        return ("spec", "replicas")
 
     def type(self) -> Type:
         return types.builtin(self.resource.schema)

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from definitions import define, definition, version
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
@@ -275,3 +276,55 @@ async def test_lists_keep_the_order_of_whoever_applies(apply: Any) -> None:
     changed = await apply(f"{SERVICES}/s", service(3, 1))
     assert [port["port"] for port in changed.body["spec"]["ports"]] == [3, 1]
     assert changed.body["spec"]["clusterIP"] == made.body["spec"]["clusterIP"]
+
+
+async def test_custom_resources_are_applied_by_their_own_schema(apply: Any, admin: Any) -> None:
+    properties = {"key": {"type": "string"}, "value": {"type": "string"}}
+    items = {"type": "object", "required": ["key"], "properties": properties}
+    keyed = {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["key"], "items": items}
+    spec = {"type": "object", "properties": {"size": {"type": "integer"}, "list": keyed}}
+    scale = {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.ready"}
+    status = {"type": "object", "properties": {"ready": {"type": "integer"}}}
+    await define(
+        admin, definition(version(schema={"spec": spec, "status": status}, subresources={"status": {}, "scale": scale}))
+    )
+    path = "/apis/example.com/v1/namespaces/default/widgets/w"
+
+    def widget(**spec: Any) -> dict[str, Any]:
+        return {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": spec}
+
+    made = await apply(path, widget(size=1, list=[{"key": "a", "value": "1"}]))
+    assert made.code == 201, made.body
+    assert owners(made.body)["me/Apply"] == {
+        "f:spec": {"f:size": {}, "f:list": {'k:{"key":"a"}': {".": {}, "f:key": {}, "f:value": {}}}}
+    }
+    both = await apply(path, widget(list=[{"key": "b", "value": "2"}]), "other")
+    assert [item["key"] for item in both.body["spec"]["list"]] == ["a", "b"]
+    refused = await apply(path, widget(size=2), "other")
+    assert refused.body["message"] == 'Apply failed with 1 conflict: conflict with "me": .spec.size'
+    unknown = await apply(path, widget(sise=1))
+    assert ".spec.sise: field not declared in schema" in unknown.body["message"]
+    scaled = await admin.patch(f"{path}/scale?fieldManager=hpa", {"spec": {"replicas": 5}})
+    assert scaled.code == 200, scaled.body
+    who = owners((await admin.get(path)).body)
+    assert who["hpa/Update/scale"] == {"f:spec": {"f:size": {}}} and "f:size" not in who["me/Apply"]["f:spec"]
+    strategic = await admin.patch(path, {"spec": {}}, "strategic")
+    assert strategic.code == 415
+    assert strategic.body["message"].endswith(
+        "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+    )
+
+
+async def test_without_a_schema_maps_merge_and_lists_are_one(apply: Any, admin: Any) -> None:
+    await define(admin, definition())
+    path = "/apis/example.com/v1/namespaces/default/widgets/w"
+
+    def widget(**fields: Any) -> dict[str, Any]:
+        return {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, **fields}
+
+    made = await apply(path, widget(spec={"a": 1, "list": [1, 2]}))
+    assert made.code == 201, made.body
+    assert owners(made.body)["me/Apply"] == {"f:spec": {".": {}, "f:a": {}, "f:list": {}}}
+    assert (await apply(path, widget(spec={"list": [1, 2, 3]}), "other")).code == 409
+    changed = await apply(path, widget(spec={"b": 2}), "other")
+    assert changed.body["spec"] == {"a": 1, "b": 2, "list": [1, 2]}
