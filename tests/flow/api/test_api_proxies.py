@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -187,3 +188,37 @@ async def test_admission_may_deny_every_way_into_a_pod(
         assert asked["object"] == {
             "kind": "PodAttachOptions", "apiVersion": "v1", "stdin": True, "container": "main",
         }  # fmt: skip
+
+
+async def test_any_protocol_may_be_switched_to(admin: Any, pod: str, server: ApiServer, pki: Any) -> None:
+    """SPDY/3.1 is what older kubectls speak; what is said after the switch is nobody's business but theirs."""
+
+    async def spdy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"POST /x?y=1 HTTP/1.1\r\n")
+        assert b"Upgrade: SPDY/3.1\r\n" in head
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\nhello ")
+        while data := await reader.read(1 << 16):
+            writer.write(data[::-1])
+            await writer.drain()
+        writer.close()
+
+    backend = await asyncio.start_server(spdy, own_address(), 0)
+    async with backend:
+        behind_port = backend.sockets[0].getsockname()[1]
+        context = ssl.create_default_context(cafile=str(pki.certificate("ca")))
+        context.load_cert_chain(pki.certificate("admin"), pki.key("admin"))
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=context)
+        path = pod.replace("/web/", f"/web:{behind_port}/")
+        writer.write(
+            f"POST {path}/x?y=1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n".encode()
+        )
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 ")
+        assert await reader.readexactly(6) == b"hello "
+        for size in (3, 200_000):
+            writer.write(b"a" * size)
+            assert await reader.readexactly(size) == b"a" * size
+        writer.close()
+        await writer.wait_closed()
+    assert (await admin.get(f"{pod}/x")).code == 200
