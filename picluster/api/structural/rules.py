@@ -35,6 +35,7 @@ class Rule(NamedTuple):
     program: Program
     message: Program | None
     reads_old: bool
+    self_type: Type
 
 
 def has_rules(schema: Any) -> bool:
@@ -57,7 +58,7 @@ def compile_rule(rule: Object, self_type: Type) -> Rule:
     transition = reads_old(rule["rule"])
     program = compile_expression(rule["rule"], _variables(rule, self_type, transition), want=BOOL)
     message = compile_message(rule, self_type) if rule.get("messageExpression") else None
-    return Rule(rule, program, message, transition)
+    return Rule(rule, program, message, transition, self_type)
 
 
 def compile_message(rule: Object, self_type: Type) -> Program:
@@ -160,7 +161,7 @@ class _Run:
                 continue
             bindings = {"self": value}
             if rule.reads_old:
-                bindings["oldSelf"] = None if old is ABSENT else old
+                bindings["oldSelf"] = _optional(old, rule.self_type) if rule.spec.get("optionalOldSelf") else old
             failure = self._judge(rule, bindings, path or NO_PATH, kind)
             if failure is not None and (rule.reads_old or pair[1] is ABSENT or not same(*pair)):
                 self.found.append(failure)
@@ -199,6 +200,13 @@ class _Run:
             why = f"'{error}': no further validation rules will be run due to call cost exceeds limit for {what}"
         self.found.append(invalid_value(path, kind, why))
         raise _Stopped from None
+
+
+def _optional(old: Any, self_type: Type) -> Any:
+    """An old value that need not be there."""
+    from picluster.api.cel.values import NONE, Optional, wrap
+
+    return NONE if old is ABSENT else Optional(wrap(old, self_type))
 
 
 def _named(rule: Object) -> str:
