@@ -100,7 +100,11 @@ class Policy:
         self._by_name = any(each.names for rule in rules for each in rule.resources)
         self._remembered: dict[tuple[Any, ...], Scope] = {}
 
+        self._silent_groups, self._silent_users = _silent(rules)
+
     def scope(self, user: User, info: RequestInfo) -> Scope:
+        if not self._silent_groups.isdisjoint(user.groups) or user.name in self._silent_users:
+            return NOTHING
         target = info.target
         what = target.resource.id if target.resource is not None else info.path
         namespace = target.namespace if self._by_namespace else ""
@@ -121,6 +125,18 @@ class Policy:
             if {target.resource.id, f"{target.resource.id}{subresource}"} & NEVER_BODIES:
                 return scope._replace(level=METADATA)
         return scope
+
+
+def _silent(rules: tuple[Rule, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    """Groups and users of whom the first rules say that nothing is logged, whatever they do."""
+    groups: frozenset[str] = frozenset()
+    users: frozenset[str] = frozenset()
+    for rule in rules:
+        more = rule.verbs or rule.namespaces or rule.resources or rule.paths
+        if rule.scope.level or more or bool(rule.groups) is bool(rule.users):
+            break
+        groups, users = groups | rule.groups, users | rule.users
+    return groups, users
 
 
 def load(path: Path) -> Policy:
