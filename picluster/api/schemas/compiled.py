@@ -57,13 +57,18 @@ def _closure(root: str) -> Object:
     while queue:
         name = queue.pop()
         if name not in found:
-            found[name] = _SPECIAL.get(name) or _strict(data.definitions()[name], queue)
+            found[name] = _SPECIAL.get(name) or _definition(name, queue)
     metadata = found[root].get("properties", {}).get("metadata")
     if metadata == {"$ref": f"#/definitions/{data.OBJECT_META}"}:
         lenient = {**found[data.OBJECT_META]["properties"], "creationTimestamp": _NULLABLE_TIME}
         found[_ROOT_META] = {**found[data.OBJECT_META], "properties": lenient}
         found[root]["properties"]["metadata"] = {"$ref": f"#/definitions/{_ROOT_META}"}
     return found
+
+
+def _definition(name: str, queue: list[str]) -> Object:
+    strict = _strict(data.definitions()[name], queue)
+    return strict if name in data.FREE_FORM else {"additionalProperties": False, **strict}
 
 
 def _strict(node: Object, queue: list[str]) -> Object:

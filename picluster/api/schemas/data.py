@@ -18,6 +18,8 @@ MICRO_TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime"
 FIELDS_V1 = "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1"
 RAW_EXTENSION = "io.k8s.apimachinery.pkg.runtime.RawExtension"
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+FREE_FORM = frozenset({FIELDS_V1, RAW_EXTENSION, "io.k8s.apimachinery.pkg.apis.meta.v1.Patch"})
+"""Definitions without fields that hold any object; any other such definition is of an object that is empty."""
 _EXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 JSON = _EXTENSIONS + "JSON"
 JSON_SCHEMA = _EXTENSIONS + "JSONSchemaProps"

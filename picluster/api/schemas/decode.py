@@ -44,7 +44,7 @@ class Decoder:
 
     def _struct(self, name: str, definition: Object, value: Object, path: str, dotted: str) -> Object:
         """``path`` names the place with indexes, ``dotted`` without, as Go's decoder does."""
-        fields, struct = definition["properties"], name.rpartition(".")[2]
+        fields, struct = definition.get("properties", {}), name.rpartition(".")[2]
         clean: Object = {}
         for key, child in value.items():
             node = fields.get(key)
@@ -66,7 +66,7 @@ class Decoder:
         if kind == "object":
             if not isinstance(value, dict):
                 raise _mismatch(value, node, name, dotted, struct)
-            if name is not None and "properties" in node:
+            if name is not None and name not in data.FREE_FORM:
                 return self._struct(name, node, value, path, dotted)
             child = node.get("additionalProperties")
             return value if child is None else self._map(child, value, path, dotted, struct)

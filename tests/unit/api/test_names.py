@@ -16,6 +16,9 @@ SUBDOMAIN = names.dns1123_subdomain
     ("rule", "value"),
     [
         (LABEL, "a"),
+        (names.path_segment_name, "system:node:a"),
+        (names.wildcard_subdomain, "*.example.com"),
+        (names.http_path, "a/b-c.d~"),
         (LABEL, "0"),
         (LABEL, "a-b-1"),
         (LABEL, "a" * 63),
@@ -96,6 +99,11 @@ def test_good_names(rule: Callable[[str], tuple[str, ...]], value: str) -> None:
         (names.port_name, "a--b", ["must not contain consecutive hyphens"]),
         (names.port_name, "a" * 16, ["must be no more than 15 bytes"]),
         (names.port_name, "-a", ["must not begin or end with a hyphen"]),
+        (names.path_segment_name, "..", ["may not be '..'"]),
+        (names.path_segment_name, "a/b%c", ["may not contain '/'", "may not contain '%'"]),
+        (names.wildcard_subdomain, "*.*.example.com", None),
+        (names.wildcard_subdomain, "a.*.com", None),
+        (names.http_path, "a b", None),
     ],
 )
 def test_bad_names(rule: Callable[[str], tuple[str, ...]], value: str, messages: list[str] | None) -> None:

@@ -18,6 +18,7 @@ from picluster.api import errors, schema
 from picluster.api.errors import ApiError
 from picluster.api.resources import (
     BODIES,
+    CONTROLLER_REVISIONS,
     CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
     LEASES,
@@ -380,6 +381,17 @@ def test_json_schemas_that_are_none(schema_props: Object, message: str) -> None:
         schema.conform(CUSTOM_RESOURCE_DEFINITIONS, crd(schema_props))
     assert refused.value.code == 400
     assert message in refused.value.message
+
+
+def test_an_empty_object_has_no_fields() -> None:
+    version = {"name": "v1", "served": True, "storage": True, "subresources": {"status": {"typo": 1}}}
+    obj: Object = {"spec": {"group": "g", "names": {"plural": "p", "kind": "K"}, "scope": "Cluster",
+                            "versions": [version]}}  # fmt: skip
+    assert schema.conform(CUSTOM_RESOURCE_DEFINITIONS, obj) == ["spec.versions[0].subresources.status.typo"]
+    assert obj["spec"]["versions"][0]["subresources"] == {"status": {}}
+    revision: Object = {"revision": 1, "data": {"anything": {"goes": [None]}}}
+    assert schema.conform(CONTROLLER_REVISIONS, revision) == []
+    assert revision["data"] == {"anything": {"goes": [None]}}
 
 
 def test_a_json_schema_has_a_greatest_depth() -> None:
