@@ -93,9 +93,9 @@ def decode_body(content_type: str, body: bytes, expected: Resource) -> Any:
     media_type = _media_type(content_type)
     if media_type == YAML:
         return yamlbody.decode(body)[0]
-    if media_type == protobuf.MEDIA_TYPE:
+    if media_type == protobuf.MEDIA_TYPE and expected.schema:
         return decode_protobuf(body, expected)
-    raise errors.unsupported_media_type(READ)
+    raise errors.unsupported_media_type(READ if expected.schema else OFFERED)
 
 
 def is_json(content_type: str) -> bool:
