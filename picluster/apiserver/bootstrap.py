@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from picluster.api import errors, meta
 from picluster.api.resources import (
+    CONFIGMAPS,
     ENDPOINT_SLICES,
     ENDPOINTS,
     NAMESPACES,
@@ -32,6 +33,7 @@ from picluster.apiserver.registry.update import change_object
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 SELF = User("system:apiserver", frozenset({MASTERS, AUTHENTICATED}))
 SERVICE_NAME = "kubernetes"
+TOKEN_TRACKING = "kube-apiserver-legacy-service-account-token-tracking"  # noqa: S105  # a name
 LABELS = {"component": "apiserver", "provider": "kubernetes"}
 
 
@@ -55,10 +57,17 @@ async def bootstrap(registry: Registry, advertised: Advertised) -> None:
     await ensure(registry, SERVICE_CIDRS, _service_cidr(registry), ())
     await _service_cidr_is_ready(registry)
     await ensure(registry, SERVICES, _service(advertised), ())
+    await ensure(registry, CONFIGMAPS, _token_tracking(registry), ())
     if ipaddress.ip_address(advertised.address).is_loopback:
         return  # nothing but this machine reaches it, and no endpoint may be a loopback address
     await ensure(registry, ENDPOINTS, _endpoints(advertised), ("subsets",))
     await ensure(registry, ENDPOINT_SLICES, _slice(advertised), ("endpoints", "ports"))
+
+
+def _token_tracking(registry: Registry) -> Object:
+    """Since when the last use of tokens in Secrets is noted (KEP-2799)."""
+    since = {"since": meta.now_rfc3339(registry.clock.now())[:10]}
+    return {"metadata": {"name": TOKEN_TRACKING, "namespace": "kube-system"}, "data": since}
 
 
 async def ensure(registry: Registry, resource: Resource, wanted: Object, fields: tuple[str, ...]) -> None:

@@ -8,8 +8,7 @@ from picluster.api import errors
 from picluster.api.resources import SECRETS
 from picluster.api.types import Object
 from picluster.apiserver.authn.serviceaccounts import LAST_USED_LABEL, today
-from picluster.apiserver.authn.user import AUTHENTICATED, User
-from picluster.apiserver.authz import MASTERS
+from picluster.apiserver.bootstrap import SELF
 from picluster.apiserver.registry.registry import Registry, Write
 from picluster.apiserver.registry.update import change_object
 from picluster.storage.backend import StorageError
@@ -18,7 +17,6 @@ from picluster.util.tasks import Tasks
 log = logging.getLogger(__name__)
 
 WRITES_MAX = 16
-SELF = User("system:apiserver", frozenset({MASTERS, AUTHENTICATED}))
 
 
 class LegacyTokenUse:

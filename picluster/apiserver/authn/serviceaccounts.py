@@ -18,12 +18,13 @@ from typing import Any
 import msgspec
 import orjson
 
-from picluster.api.meta import parse_time
+from picluster.api.meta import now_rfc3339, parse_time
 from picluster.api.resources import NODES, PODS, SECRETS, SERVICE_ACCOUNTS, Resource
 from picluster.apiserver.authn import claims as bound
 from picluster.apiserver.authn.claims import LEGACY_ISSUER, LEGACY_PREFIX, PRIVATE, Claims
 from picluster.apiserver.authn.result import Authenticated, InvalidToken, common
 from picluster.apiserver.authn.tokenkeys import TokenKeys
+from picluster.apiserver.authn.user import User
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.util.clock import Clock
 
@@ -59,9 +60,8 @@ class _Verified:
     """A token whose signature and shape are good."""
 
     claims: Claims
-    user: Any
+    user: User
     audiences: tuple[str, ...]
-    expires_s: float
 
 
 class ServiceAccountTokens:
@@ -84,7 +84,7 @@ class ServiceAccountTokens:
             if issuer not in self._keys.issuers:
                 return None
             verified = self._remember(digest, self._keys.claims(token))
-        self._check_times(verified.claims)
+        self._check_times(digest, verified.claims)
         granted = common(audiences, verified.audiences or self._keys.audiences)
         if audiences and not granted:
             offered, wanted = _listed(verified.audiences), _listed(audiences)
@@ -95,15 +95,16 @@ class ServiceAccountTokens:
     def _remember(self, digest: bytes, claims: Claims) -> _Verified:
         if not bound.well_formed(claims):
             raise InvalidToken("service account token claims could not be validated due to unexpected private claim")
-        verified = _Verified(claims, bound.user_of_claims(claims), bound.audiences_of(claims), claims["exp"])
+        verified = _Verified(claims, bound.user_of_claims(claims), bound.audiences_of(claims))
         self._remembered[digest] = verified
         while len(self._remembered) > REMEMBERED_MAX:
             self._remembered.popitem(last=False)
         return verified
 
-    def _check_times(self, claims: Claims) -> None:
+    def _check_times(self, digest: bytes, claims: Claims) -> None:
         now_s = self._clock.now()
         if claims["exp"] < now_s:
+            del self._remembered[digest]
             raise InvalidToken("service account token has expired")
         if int(claims.get("nbf", 0)) > now_s:
             raise InvalidToken("service account token is not valid yet")
@@ -197,8 +198,6 @@ class ServiceAccountTokens:
 
 def today(clock: Clock) -> str:
     """The day, as the label of a legacy token's last use has it."""
-    from picluster.api.meta import now_rfc3339
-
     return now_rfc3339(clock.now())[:10]
 
 

@@ -30,4 +30,3 @@ def _status(authenticator: Authenticator, token: str, audiences: tuple[str, ...]
     except InvalidToken as error:
         return {"user": {}, "error": str(error)}
     return {"authenticated": True, "user": user_info(found.user), "audiences": list(found.audiences)}
-

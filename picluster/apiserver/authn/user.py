@@ -56,6 +56,7 @@ def user_of(certificate: Mapping[str, Any] | None, der: bytes | None = None) -> 
     extra = ((CREDENTIAL_ID, (f"X509SHA256={hashlib.sha256(der).hexdigest()}",)),) if der else ()
     return User(name, frozenset(groups), extra=extra) if name else ANONYMOUS
 
+
 def user_info(user: User) -> dict[str, Any]:
     """The ``authentication.k8s.io/v1`` UserInfo of a user."""
     info: dict[str, Any] = {"username": user.name}

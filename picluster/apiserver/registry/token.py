@@ -12,13 +12,15 @@ from picluster.api.resources import NODES, PODS, SECRETS, TOKEN_REQUEST, Resourc
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import CREATE
 from picluster.apiserver.answers import Answer
-from picluster.apiserver.authn.claims import new_claims
+from picluster.apiserver.authn.claims import credential_id, new_claims
 from picluster.apiserver.authn.tokenkeys import TokenKeys
 from picluster.apiserver.registry.registry import Registry, Write, read_object
 from picluster.apiserver.registry.store import decoded
 
 WARN_AFTER_S = 3607
 """The lifetime that the admission plugin puts into pods; who asks for it gets a year, and is warned after it."""
+ISSUED = "authentication.kubernetes.io/issued-credential-id"
+"""Where the audit event of a new token says which one it is."""
 EXTENDED_LIFETIME_S = 365 * 24 * 3600
 
 
@@ -45,9 +47,10 @@ async def request_token(registry: Registry, write: Write, request: Object, body:
             f"requested expiration of {spec['expirationSeconds']} seconds shortened to {longest_s} seconds"
         )
         spec["expirationSeconds"] = longest_s
-    now_s = int(registry.clock.now())
+    now_s, token_id = int(registry.clock.now()), meta.new_uid()
+    write.annotations[ISSUED] = credential_id(token_id)
     request["status"] = {
-        "token": _sign(keys, account, bound, spec, now_s),
+        "token": _sign(keys, account, bound, spec, now_s, token_id),
         "expirationTimestamp": meta.now_rfc3339(now_s + spec["expirationSeconds"]),
     }
     return Answer(201, orjson.dumps(request))
@@ -67,13 +70,13 @@ def _identify(registry: Registry, write: Write, request: Object) -> None:
     metadata["creationTimestamp"] = meta.now_rfc3339(registry.clock.now())
 
 
-def _sign(keys: TokenKeys, account: Object, bound: dict[str, Object], spec: Object, now_s: int) -> str:
+def _sign(keys: TokenKeys, account: Object, bound: dict[str, Object], spec: Object, now_s: int, token_id: str) -> str:
     lifetime_s, warn_after_s = spec["expirationSeconds"], 0
     ours = set(spec["audiences"]) <= set(keys.audiences)
     if keys.config.extend_lifetime and "pod" in bound and lifetime_s == WARN_AFTER_S and ours:
         lifetime_s, warn_after_s = EXTENDED_LIFETIME_S, lifetime_s
     claims = new_claims(
-        account, bound, keys.issuers[0], tuple(spec["audiences"]), now_s, lifetime_s, warn_after_s, meta.new_uid()
+        account, bound, keys.issuers[0], tuple(spec["audiences"]), now_s, lifetime_s, warn_after_s, token_id
     )
     return keys.sign(claims)
 

@@ -120,6 +120,7 @@ async def test_secrets_and_tokens_are_never_in_it(audited: Any) -> None:
     written = running.log.read_text()
     assert "hush-hush" not in written and "aHVzaC1odXNo" not in written
     assert answer["status"]["token"] not in written
+    assert events[-1]["annotations"]["authentication.kubernetes.io/issued-credential-id"].startswith("JTI=")
 
 
 async def test_a_watch_is_told_of_when_it_begins_and_ends(audited: Any) -> None:
