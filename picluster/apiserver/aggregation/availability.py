@@ -102,6 +102,9 @@ class Availability:
             except (errors.ApiError, StorageError) as error:
                 log.warning("APIService %s: %s", name, error)
                 self._queue.add_rate_limited(name)
+            except Exception:  # the others go on, whatever one of them says
+                log.exception("APIService %s cannot be checked", name)
+                self._queue.add_rate_limited(name)
             finally:
                 self._queue.done(name)
 

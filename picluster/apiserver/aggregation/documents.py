@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from picluster.api.types import Object
+from picluster.apiserver.aggregation import merge, upgrade
 from picluster.apiserver.aggregation.backends import Backends, Unanswered
-from picluster.apiserver.aggregation.merge import version_discovery
 from picluster.apiserver.aggregation.services import ApiService, ApiServices, GroupVersion
 from picluster.apiserver.catalog import Catalog
 
@@ -22,16 +23,25 @@ LIST_MAX_BYTES = 4 << 20
 OPENAPI_MAX_BYTES = 16 << 20
 
 
+MALFORMED = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
+_EMPTY: Object = {"paths": {}, "definitions": {}}
+
+
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Bodies as they came; ``None`` for what the server does not have."""
+    """What counts of a server's documents, ``None`` for what it does not have.
 
-    resources: bytes | None = None
+    ``discovery`` is an ``APIVersionDiscovery``, ``v2`` and ``v3`` are OpenAPI documents, each as JSON.
+    """
+
+    discovery: bytes | None = None
     v2: bytes | None = None
     v3: bytes | None = None
 
 
 class ForeignDocuments:
+    """Another server's documents are read once, when they come, so that a malformed one spoils nothing later."""
+
     def __init__(self, services: ApiServices, backends: Backends, catalog: Catalog) -> None:
         self._services = services
         self._backends = backends
@@ -40,11 +50,14 @@ class ForeignDocuments:
 
     async def refresh(self, service: ApiService) -> None:
         """Fetch anew what an available server serves."""
-        key = (service.group, service.version)
+        key, path = (service.group, service.version), service.path
+        resources = await self._get(service, path, LIST_MAX_BYTES)
+        v2 = await self._get(service, "/openapi/v2", OPENAPI_MAX_BYTES)
+        v3 = await self._v3(service) or _read(service, v2, lambda document: _described(upgrade.v3(document, path)))
         fetched = Fetched(
-            await self._get(service, service.path, LIST_MAX_BYTES),
-            await self._get(service, "/openapi/v2", OPENAPI_MAX_BYTES),
-            await self._v3(service),
+            _read(service, resources, lambda listed: merge.version_discovery(*key, listed)),
+            _read(service, v2, lambda document: _described(merge.swagger(_EMPTY, [(path, document)]))),
+            v3,
         )
         if fetched != self._fetched.get(key):
             self._fetched[key] = fetched
@@ -61,8 +74,8 @@ class ForeignDocuments:
 
     def swaggers(self) -> list[tuple[str, Object]]:
         """Path prefix and OpenAPI v2 document of every server that has one."""
-        found = [(service.path, self._document(key, "v2")) for key, service in self._services.delegated.items()]
-        return [(path, document) for path, document in found if document]
+        found = [(service.path, self._of(key).v2) for key, service in self._services.delegated.items()]
+        return [(path, orjson.loads(body)) for path, body in found if body is not None]
 
     def v3_index(self) -> dict[str, str]:
         """``apis/<group>/<version>`` to a hash of its document."""
@@ -70,22 +83,21 @@ class ForeignDocuments:
         return {path: hashlib.sha512(body).hexdigest().upper() for path, body in found.items() if body}
 
     def v3(self, group: str, version: str) -> bytes | None:
-        return self._fetched.get((group, version), Fetched()).v3
+        return self._of((group, version)).v3
+
+    def _of(self, key: GroupVersion) -> Fetched:
+        return self._fetched.get(key, Fetched())
 
     def _discovery(self, key: GroupVersion, service: ApiService) -> Object:
-        shown = version_discovery(*key, self._document(key, "resources"))
+        body = self._of(key).discovery
+        shown: Object = merge.version_discovery(*key, None) if body is None else orjson.loads(body)
         return shown if service.available else {**shown, "freshness": "Stale"}
-
-    def _document(self, key: GroupVersion, name: str) -> Object | None:
-        body = getattr(self._fetched.get(key, Fetched()), name)
-        return None if body is None else _object(body)
 
     async def _v3(self, service: ApiService) -> bytes | None:
         index = await self._get(service, "/openapi/v3", LIST_MAX_BYTES)
-        listed = ((_object(index) or {}).get("paths") or {}).get(service.path.strip("/")) if index else None
-        if not isinstance(listed, dict):
-            return None
-        where = listed.get("serverRelativeURL")
+        paths = (_object(index) or {}).get("paths") if index is not None else None
+        listed = paths.get(service.path.strip("/")) if isinstance(paths, dict) else None
+        where = listed.get("serverRelativeURL") if isinstance(listed, dict) else None
         if not isinstance(where, str) or not where.startswith("/"):
             return None
         return await self._get(service, where, OPENAPI_MAX_BYTES)
@@ -97,6 +109,21 @@ class ForeignDocuments:
             log.info("APIService %s has no %s: %s", service.name, path, error)
             return None
         return body if _object(body) is not None else None
+
+
+def _read(service: ApiService, body: bytes | None, read: Callable[[Object], Object | None]) -> bytes | None:
+    """What ``read`` makes of a document, ``None`` when that is nothing or cannot be done."""
+    content = None if body is None else _object(body)
+    try:
+        shown = None if content is None else read(content)
+        return None if shown is None else orjson.dumps(shown)
+    except MALFORMED as error:
+        log.warning("APIService %s describes itself badly: %s", service.name, error)
+        return None
+
+
+def _described(document: Object) -> Object | None:
+    return document if document["paths"] else None
 
 
 def _object(body: bytes) -> Object | None:

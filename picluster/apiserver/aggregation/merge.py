@@ -105,13 +105,19 @@ def swagger(local: Object, others: Iterable[tuple[str, Object]]) -> Object:
     """
     paths, definitions = dict(local["paths"]), dict(local["definitions"])
     for prefix, other in others:
-        mine = {path: item for path, item in (other.get("paths") or {}).items() if f"{path}/".startswith(f"{prefix}/")}
-        needed = _reachable(mine, other.get("definitions") or {})
+        mine, needed = below(other, prefix)
         renamed = {name: _free(name, definition, definitions) for name, definition in needed.items()}
         paths.update({path: _renamed(item, renamed) for path, item in mine.items() if path not in paths})
         for name, definition in needed.items():
             definitions.setdefault(renamed[name], _renamed(definition, renamed))
     return {**local, "paths": paths, "definitions": definitions}
+
+
+def below(document: Object, prefix: str) -> tuple[dict[str, Object], dict[str, Object]]:
+    """The paths of an OpenAPI v2 document that are below ``prefix``, and the definitions that they need."""
+    paths = document.get("paths") or {}
+    mine = {path: item for path, item in paths.items() if f"{path}/".startswith(f"{prefix}/")}
+    return mine, _reachable(mine, document.get("definitions") or {})
 
 
 def _free(name: str, definition: Object, definitions: Mapping[str, Object]) -> str:

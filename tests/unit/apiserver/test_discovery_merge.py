@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
+
+import pytest
 
 from picluster.apiserver.aggregation import merge
+from picluster.apiserver.aggregation.backends import Backends, Unanswered
+from picluster.apiserver.aggregation.documents import ForeignDocuments
 from picluster.apiserver.aggregation.priorities import Priority, local, priority
+from picluster.apiserver.aggregation.services import ApiService, ApiServices
+from picluster.apiserver.cache.watchcache import WatchCache
+from picluster.apiserver.catalog import Catalog
 
 A = ("a.example.com", "v1")
 
@@ -97,3 +104,41 @@ def test_a_foreign_definition_never_replaces_ours() -> None:
         "Meta_v2": {"x": 2},
     }
     assert ours["definitions"] == {"Meta": {"x": 1}, "Same": {"y": 1}}
+
+
+class _Backends:
+    """An extension server that answers what a test says."""
+
+    def __init__(self, bodies: dict[str, bytes]) -> None:
+        self._bodies = bodies
+
+    async def get(self, service: ApiService, path: str, accept: str, timeout_s: float, limit_bytes: int) -> bytes:
+        if path not in self._bodies:
+            raise Unanswered("none")
+        return self._bodies[path]
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [
+        {},
+        {"/apis/a.example.com/v1": b"no JSON", "/openapi/v2": b"[]", "/openapi/v3": b'{"paths":[]}'},
+        {
+            "/apis/a.example.com/v1": b'{"resources":[{"name":7}]}',
+            "/openapi/v2": b'{"paths":{"/apis/a.example.com/v1/x":{"get":{"parameters":[1]}}},"definitions":[]}',
+            "/openapi/v3": b'{"paths":{"apis/a.example.com/v1":7}}',
+        },
+        {"/apis/a.example.com/v1": b'{"resources":7}', "/openapi/v2": b'{"paths":7}', "/openapi/v3": b"7"},
+        {"/openapi/v2": b'{"paths":{"/apis/a.example.com/v1/x":' + b'{"a":' * 900 + b"1" + b"}" * 900 + b"}}"},
+    ],
+)
+async def test_a_server_that_describes_itself_badly_spoils_nothing(bodies: dict[str, bytes]) -> None:
+    catalog = Catalog()
+    services = ApiServices(WatchCache(), catalog)
+    service = ApiService("v1.a.example.com", *A, Priority(1, 1), "default", "a", available=True)
+    services.delegated[A] = service
+    documents = ForeignDocuments(services, cast(Backends, _Backends(bodies)), catalog)
+    await documents.refresh(service)
+    assert documents.discovered()[A]["version"] == "v1"
+    merge.swagger({"paths": {}, "definitions": {}}, documents.swaggers())
+    assert set(documents.v3_index()) <= {"apis/a.example.com/v1"}
