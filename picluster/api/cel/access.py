@@ -60,7 +60,7 @@ class Authorizer:
     cel_type = types.AUTHORIZER
 
     def service_account(self, namespace: str, name: str) -> Authorizer:
-        groups = (f"{SERVICE_ACCOUNT}s", f"{SERVICE_ACCOUNT}s:{namespace}", "system:authenticated")
+        groups = (f"{SERVICE_ACCOUNT}s", f"{SERVICE_ACCOUNT}s:{namespace}")
         return replace(self, user=f"{SERVICE_ACCOUNT}:{namespace}:{name}", groups=groups)
 
 

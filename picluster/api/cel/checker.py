@@ -31,6 +31,9 @@ _PATCH_FIELDS = {"op": types.STRING, "path": types.STRING, "from": types.STRING,
 _LITERALS: dict[str, Callable[[str], object]] = {
     "duration": parse_duration, "timestamp": parse_timestamp, "matches": compiled,
 }  # fmt: skip
+_COMPARABLE = frozenset(
+    (types.INT, types.UINT, types.DOUBLE, types.BOOL, types.DURATION, types.TIMESTAMP, types.STRING, types.BYTES)
+)
 _LOGIC = ("_&&_", "_||_")
 _DENOTED: dict[str, Type] = {
     **{each.name: each for each in (
@@ -336,6 +339,8 @@ class Checker:
         match node.kind:
             case "all" | "exists" | "exists_one":
                 return types.BOOL
+            case "sortBy":
+                return self._sorted(node, results[0], scope)
             case "filter":
                 return list_of(scope[node.variables[0]])
             case "map" | "transformList":
@@ -345,6 +350,12 @@ class Checker:
         if results[0].name != "map" and not is_dynamic(results[0]):
             self._say(node.results[0].at, f"expected type 'map(_, _)' but found '{results[0].format()}'")
         return results[0] if results[0].params else map_of(types.DYN, types.DYN)
+
+    def _sorted(self, node: Fold, key: Type, scope: Mapping[str, Type]) -> Type:
+        if key not in _COMPARABLE and not is_dynamic(key) and not isinstance(key, ParamType):
+            what = f"list({self._known(scope[node.variables[0]]).format()}).(list({key.format()}))"
+            self._say(node.at, f"found no matching overload for '@sortByAssociatedKeys' applied to '{what}'")
+        return list_of(scope[node.variables[0]])
 
     def _condition_failure(self, node: Fold, condition: Type) -> None:
         assert node.condition is not None

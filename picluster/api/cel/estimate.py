@@ -37,8 +37,8 @@ _ONCE = frozenset(("url", "isURL", "cidr", "isIP", "isCIDR", "ip", "quantity", "
 _TRAVERSED = frozenset(("lowerAscii", "upperAscii", "substring", "trim"))
 _LISTED = frozenset(("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"))
 _ORDERED = frozenset(("_<_", "_<=_", "_>_", "_>=_"))
-_STEPS = {"all": 3, "exists": 4, "exists_one": 2, "filter": 13, "map": 12, "transformList": 12}
-_RESULTS = {"all": 1, "exists": 1, "exists_one": 2, "filter": 11, "map": 11, "transformList": 11}
+_STEPS = {"all": 3, "exists": 4, "exists_one": 2, "filter": 13, "map": 12, "transformList": 12, "sortBy": 13}
+_RESULTS = {"all": 1, "exists": 1, "exists_one": 2, "filter": 11, "map": 11, "transformList": 11, "sortBy": 12}
 _MADE_STEP, _MADE_RESULT = 3, 31
 
 

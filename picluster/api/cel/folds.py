@@ -11,6 +11,7 @@ from typing import Any
 
 from picluster.api.cel.errors import CelBudgetError, CelError
 from picluster.api.cel.frame import Evaluate, Frame
+from picluster.api.cel.functions.listext import sort_list
 from picluster.api.cel.values import MAPS, NO_OVERLOAD, elements, pairs, to_key
 
 _ALL_STEP, _EXISTS_STEP, _ONE_MATCH, _FILTER_MATCH, _MAP_MATCH, _ENTRY_STEP = 3, 4, 2, 13, 12, 2
@@ -82,6 +83,8 @@ def fold(
         assert condition is not None
         return _filtered(steps, condition)
     assert result is not None
+    if kind == "sortBy":
+        return _sorted_by(steps, result)
     if kind in ("map", "transformList"):
         return _mapped(steps, condition, result)
     return _map_made(steps, condition, result, entries=kind == "transformMapEntry")
@@ -184,6 +187,21 @@ def _mapped(steps: _Steps, condition: Evaluate | None, result: Evaluate) -> Eval
                 frame.cost += _MAP_MATCH
                 found.append(result(frame))
         return found
+
+    return run
+
+
+def _sorted_by(steps: _Steps, result: Evaluate) -> Evaluate:
+    def run(frame: Frame) -> list[Any]:
+        frame.cost += 2
+        items: list[Any] = []
+        keys: list[Any] = []
+        for item in steps(frame, 0):
+            frame.cost += _MAP_MATCH
+            items.append(item)
+            keys.append(result(frame))
+        frame.cost += len(items)
+        return sort_list(items, keys)
 
     return run
 

@@ -10,7 +10,15 @@ from picluster.api.cel.tree import Call, Fold, Ident, Node, OptionalFold, Select
 Fail = Callable[[int, str], CelSyntaxError]
 
 ACCUMULATOR = "__result__"
-_ONE_VARIABLE = {"all": (2,), "exists": (2,), "exists_one": (2,), "existsOne": (2,), "map": (2, 3), "filter": (2,)}
+_ONE_VARIABLE = {
+    "all": (2,),
+    "exists": (2,),
+    "exists_one": (2,),
+    "existsOne": (2,),
+    "map": (2, 3),
+    "filter": (2,),
+    "sortBy": (2,),
+}
 _TWO_VARIABLES = {
     "all": (3,), "exists": (3,), "existsOne": (3,), "exists_one": (3,), "transformList": (3, 4),
     "transformMap": (3, 4), "transformMapEntry": (3, 4),

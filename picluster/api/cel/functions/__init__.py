@@ -13,8 +13,8 @@ from importlib import import_module
 from picluster.api.cel.functions.signatures import Overload
 
 LIBRARIES = (
-    "operators", "conversions", "collections", "times", "strings", "optionals", "lists", "sets", "regex", "urls",
-    "quantity", "net", "semver", "formats", "authorizer",
+    "operators", "conversions", "collections", "times", "strings", "optionals", "lists", "listext", "sets", "regex",
+    "urls", "quantity", "net", "semver", "formats", "authorizer",
 )  # fmt: skip
 PATCHES = "jsonpatch"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from picluster.api import names
 from picluster.api.cel.access import Authorizer, GroupCheck, PathCheck, ResourceCheck
 from picluster.api.cel.errors import CelError
 from picluster.api.cel.functions.signatures import Cost, Overload, overload
@@ -17,13 +18,23 @@ def _check_cost(args: Any, result: Any) -> int:
 
 
 def _path(authorizer: Authorizer, path: str) -> PathCheck:
-    if not path:
+    if not path.strip():
         raise CelError("path must not be empty")
     return PathCheck(authorizer, path)
 
 
 def _resource(group: GroupCheck, resource: str) -> ResourceCheck:
+    if not resource.strip():
+        raise CelError("resource must not be empty")
     return ResourceCheck(group.authorizer, group.group, resource)
+
+
+def _service_account(authorizer: Authorizer, namespace: str, name: str) -> Authorizer:
+    if any(names.dns1123_subdomain(name)):
+        raise CelError("Invalid service account name")
+    if any(names.dns1123_label(namespace)):
+        raise CelError("Invalid service account namespace")
+    return authorizer.service_account(namespace, name)
 
 
 def _with(field: str) -> Any:
@@ -40,7 +51,7 @@ FUNCTIONS: tuple[Overload, ...] = (
     overload("path", "Authorizer.(string) -> PathCheck", _path),
     overload("check", "PathCheck.(string) -> Decision", PathCheck.check, _checked),
     overload("group", "Authorizer.(string) -> GroupCheck", GroupCheck),
-    overload("serviceAccount", "Authorizer.(string, string) -> Authorizer", Authorizer.service_account),
+    overload("serviceAccount", "Authorizer.(string, string) -> Authorizer", _service_account),
     overload("resource", "GroupCheck.(string) -> ResourceCheck", _resource),
     overload("subresource", "ResourceCheck.(string) -> ResourceCheck", _with("subresource")),
     overload("namespace", "ResourceCheck.(string) -> ResourceCheck", _with("namespace")),

@@ -24,7 +24,7 @@ def _parse(text: str) -> Quantity:
     try:
         return Quantity(quantity.nanos(text))
     except ValueError as error:
-        raise CelError(f"quantity parse error during conversion from string: {error}") from error
+        raise CelError(str(error)) from error
 
 
 def _is_quantity(text: str) -> bool:
