@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from picluster import VERSION
 from picluster.client import Client, ClientConfig, EventRecorder
 from picluster.util.clock import SYSTEM_CLOCK, Clock
 from picluster.util.tasks import Tasks
@@ -53,7 +54,7 @@ class Agent:
                 Client(
                     ClientConfig.from_kubeconfig(config.kubeconfig),
                     clock=self._clock,
-                    user_agent="picluster-agent",
+                    user_agent=f"kubelet/{VERSION}",
                     connections_max=CONNECTIONS_MAX,
                     watches_max=WATCHES_MAX,
                 )

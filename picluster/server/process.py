@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from picluster import VERSION
 from picluster.client import Client, ClientConfig, ConfigError
 from picluster.server.config import ServerConfig, ServerError
 from picluster.server.listener import port_refused
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Work = Callable[[Client], Coroutine[Any, Any, None]]
+
+KUBERNETES_NAMES = {"scheduler": "kube-scheduler", "controllers": "kube-controller-manager", "hollow": "kubelet"}
+"""How the roles call themselves to the API server: whoever looks for the managers of fields knows these names."""
 
 ROLE_STOP_S = 1.5
 APISERVER_STOP_S = 3.0
@@ -84,7 +88,7 @@ def clients(config: ServerConfig, roles: Sequence[str], hollow_nodes: int) -> li
         wanted.append(
             ("hollow", config.data_dir / "admin.kubeconfig", partial(simulate, config=config, count=hollow_nodes))
         )
-    return [(name, client_of(kubeconfig), work) for name, kubeconfig, work in wanted]
+    return [(name, client_of(kubeconfig, KUBERNETES_NAMES[name]), work) for name, kubeconfig, work in wanted]
 
 
 @contextlib.asynccontextmanager
@@ -193,9 +197,9 @@ async def work_as(client: Client, work: Work) -> None:
         await work(client)
 
 
-def client_of(kubeconfig: Path) -> Client:
+def client_of(kubeconfig: Path, program: str) -> Client:
     try:
-        return Client(ClientConfig.from_kubeconfig(kubeconfig))
+        return Client(ClientConfig.from_kubeconfig(kubeconfig), user_agent=f"{program}/{VERSION}")
     except ConfigError as error:
         raise ServerError(str(error)) from error
 
