@@ -388,16 +388,24 @@ def _charged(frame: Frame, overload: Overload, args: Sequence[Any]) -> Any:
 
 
 def _dispatched_call(function: str, overloads: Sequence[Overload], compiled: Sequence[Evaluate]) -> Evaluate:
-    """A call whose arguments' types are known only now."""
-    operator = not function[0].isalpha()
+    """A call whose arguments' types are known only now; what fits depends on their classes alone, and is kept."""
+    known: dict[tuple[type, ...], Overload] = {}
 
     def run(frame: Frame) -> Any:
         args = [argument(frame) for argument in compiled]
-        for overload in overloads:
-            if overload.takes(args):
-                return _charged(frame, overload, args)
-        if operator:
-            raise CelError(NO_OVERLOAD)
-        raise CelError(f"{NO_OVERLOAD}: {function}({', '.join(str(type_of(arg)) for arg in args)})")
+        classes = tuple(map(type, args))
+        overload = known.get(classes)
+        if overload is None:
+            overload = known[classes] = _fitting(function, overloads, args)
+        return _charged(frame, overload, args)
 
     return run
+
+
+def _fitting(function: str, overloads: Sequence[Overload], args: Sequence[Any]) -> Overload:
+    for overload in overloads:
+        if overload.takes(args):
+            return overload
+    if not function[0].isalpha():
+        raise CelError(NO_OVERLOAD)
+    raise CelError(f"{NO_OVERLOAD}: {function}({', '.join(str(type_of(arg)) for arg in args)})")

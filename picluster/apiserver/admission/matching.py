@@ -72,16 +72,16 @@ class Matcher:
         return found
 
     def _find(self, rules: Sequence[Object], attributes: Attributes, serving: Serving) -> Resource | None:
-        if any(_rule_matches(rule, attributes, attributes.resource) for rule in rules):
-            return attributes.resource
+        likely = [rule for rule in rules if _may_match(rule, attributes)]
+        if not likely:
+            return None
+        resource = attributes.resource
+        if any(_group_matches(rule, resource) for rule in likely):
+            return resource
         if not self._equivalent:
             return None
-        others = [row for row in serving if row.stored_as == attributes.resource.stored_as and row.stored]
-        for rule in rules:
-            for other in others:
-                if other is not attributes.resource and _rule_matches(rule, attributes, other):
-                    return other
-        return None
+        others = [row for row in serving if row.stored_as == resource.stored_as and row.stored and row is not resource]
+        return next((other for rule in likely for other in others if _group_matches(rule, other)), None)
 
     def _selects_object(self, attributes: Attributes) -> bool:
         return any(
@@ -209,14 +209,19 @@ def _namespace_labels(name: str, cache: WatchCache) -> Mapping[str, str]:
     return entry.labels or {}
 
 
-def _rule_matches(rule: Object, attributes: Attributes, resource: Resource) -> bool:
+def _may_match(rule: Object, attributes: Attributes) -> bool:
+    """Whether the rule matches in some group and version; all versions of a resource have one plural."""
     return (
-        _scope_matches(rule.get("scope", "*"), attributes)
-        and _matches(rule.get("operations") or (), attributes.operation)
-        and _matches(rule.get("apiGroups") or (), resource.group)
-        and _matches(rule.get("apiVersions") or (), resource.version)
-        and _resource_matches(rule.get("resources") or (), resource.plural, attributes.subresource)
+        _matches(rule.get("operations") or (), attributes.operation)
+        and _resource_matches(rule.get("resources") or (), attributes.resource.plural, attributes.subresource)
+        and _scope_matches(rule.get("scope", "*"), attributes)
         and (not rule.get("resourceNames") or attributes.name in rule["resourceNames"])
+    )
+
+
+def _group_matches(rule: Object, resource: Resource) -> bool:
+    return _matches(rule.get("apiGroups") or (), resource.group) and _matches(
+        rule.get("apiVersions") or (), resource.version
     )
 
 
