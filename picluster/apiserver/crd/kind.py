@@ -45,8 +45,10 @@ class CustomKind:
             schema_of(version), preserve=bool(definition.spec.get("preserveUnknownFields")), scale_paths=self._scale
         )
         self._type: Type | None = None
-        # Under the first generation of a definition, all objects were written under the present schema.
+        # Under the first generation of a definition, all objects were written under the present schema; those that
+        # came in another version may lack this version's defaults.
         plain = definition.generation <= 1 and self.resource.api_version == self._stored_version
+        plain = plain and not (self._schema.has_defaults and len(definition.served) > 1)
         convert = None if plain or webhook is not None else self._convert
         fetch = None if plain or webhook is None else self._fetch
         self._view = View(self._printer, convert, fetch, _deprecation(definition, version))

@@ -32,6 +32,7 @@ from picluster.apiserver.answers import Answer
 from picluster.apiserver.cache.index import Entry
 from picluster.apiserver.registry import ipaddresses, ownership
 from picluster.apiserver.registry.create import create_read
+from picluster.apiserver.registry.kinds import BuiltIn, Kind
 from picluster.apiserver.registry.registry import Registry, Write, read_object
 from picluster.apiserver.registry.services import inherit
 from picluster.apiserver.registry.store import WRITE_ATTEMPTS_MAX, decoded
@@ -121,7 +122,7 @@ async def finish_admitted(
     await registry.admission.validate(attributes)
     if released(resource, new, old):
         return await _delete_released(registry, write, entry, new)
-    if _same(new, old) and not registry.store.is_stale(resource, entry):
+    if _same(new, old) and not registry.store.is_stale(resource, entry) and await _is_current(kind, entry, new):
         return entry.wire
     if resource is SERVICES and not subresource:
         return await _replace_service(registry, write, entry, old, new)
@@ -153,6 +154,11 @@ def check_version(write: Write, new: Object, old: Object) -> None:
     if not version and (resource in CONDITIONAL_ONLY or not resource.schema):
         failure = errors.invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
         raise errors.invalid(resource.group, resource.kind, write.name, [failure])
+
+
+async def _is_current(kind: Kind, entry: Entry, new: Object) -> bool:
+    """Whether what is stored is what a write would store: a custom resource's version and defaults may be older."""
+    return isinstance(kind, BuiltIn) or _same(await kind.keep(new), decoded(entry))
 
 
 def _same(new: Object, old: Object) -> bool:

@@ -338,18 +338,28 @@ async def test_versions_share_their_objects(admin: Any) -> None:
     assert (await admin.get(path)).body["apiVersion"] == "example.com/v2"
 
 
+async def test_defaults_are_those_of_the_stored_version(admin: Any) -> None:
+    schema = {"spec": {"type": "object", "properties": {"size": SIZE}}}
+    await define(admin, definition(version("v1", SPEC), version("v2", schema, storage=False)))
+    path = "/apis/example.com/v2/namespaces/default/widgets"
+    assert (await admin.create(path, widget(api_version="example.com/v2", spec={"size": 1}))).code == 201
+    assert (await admin.get(f"{WIDGETS}/a")).body["spec"] == {"size": 1, "colour": "red"}
+
+
 async def test_a_write_migrates_what_is_stored(admin: Any, server: Any) -> None:
     await define(admin, definition(version("v1", SPEC), version("v2", SPEC, storage=False)))
     await admin.create(WIDGETS, widget(spec={"size": 1}))
     swapped = [version("v1", SPEC, storage=False), version("v2", SPEC)]
     crd = (await admin.patch(f"{CRDS}/{NAME}", {"spec": {"versions": swapped}})).body
     assert crd["status"]["storedVersions"] == ["v1", "v2"]
-    stored = server.cache.collections[NAME].entries["default/a"]
-    assert b'"apiVersion":"example.com/v1"' in stored.wire
-    assert (await admin.patch(f"{WIDGETS}/a", {"metadata": {"labels": {"a": "b"}}})).body[
-        "apiVersion"
-    ] == "example.com/v1"
-    assert b'"apiVersion":"example.com/v2"' in server.cache.collections[NAME].entries["default/a"].wire
+    stored = server.cache.collections[NAME].entries
+    assert b'"apiVersion":"example.com/v1"' in stored["default/a"].wire
+    unchanged = (await admin.get(f"{WIDGETS}/a")).body
+    assert (await admin.put(f"{WIDGETS}/a", unchanged)).body["apiVersion"] == "example.com/v1"
+    assert b'"apiVersion":"example.com/v2"' in stored["default/a"].wire
+    migrated = stored["default/a"].revision
+    await admin.put(f"{WIDGETS}/a", (await admin.get(f"{WIDGETS}/a")).body)
+    assert stored["default/a"].revision == migrated
     dropped = await admin.patch(f"{CRDS}/{NAME}", {"spec": {"versions": [version("v2", SPEC)]}})
     assert dropped.body["details"]["causes"][0]["field"] == "status.storedVersions[0]"
 
