@@ -87,7 +87,8 @@ class Authority:
         builder = builder.public_key(key).serial_number(x509.random_serial_number())
         builder = builder.not_valid_before(_seconds_after(now_s, 0) - WISH_BACKDATE).not_valid_after(not_after)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        builder = builder.add_extension(requests.key_usage(wanted), critical=True)
+        if (basic := requests.key_usage(wanted)) is not None:
+            builder = builder.add_extension(basic, critical=True)
         if extended := requests.extended_usages(wanted):
             builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
         ca_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())

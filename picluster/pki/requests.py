@@ -23,6 +23,10 @@ NODE_GROUP = "system:nodes"
 NODE_PREFIX = "system:node:"
 SIGNATURE, ENCIPHERMENT, CLIENT, SERVER = "digital signature", "key encipherment", "client auth", "server auth"
 
+BASIC = frozenset({
+    "signing", SIGNATURE, "content commitment", ENCIPHERMENT, "data encipherment", "key agreement", "cert sign",
+    "crl sign",
+})  # fmt: skip
 EXTENDED = {
     "any": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
     SERVER: ExtendedKeyUsageOID.SERVER_AUTH,
@@ -125,8 +129,10 @@ def client_refusal(usages: Collection[str]) -> str:
     return "" if CLIENT in usages else f"missing required usage for client certificate: {CLIENT}"
 
 
-def key_usage(usages: Collection[str]) -> x509.KeyUsage:
-    """The basic usages of a certificate, by the API's words."""
+def key_usage(usages: Collection[str]) -> x509.KeyUsage | None:
+    """The basic usages of a certificate, by the API's words; ``None`` without any, since an empty list is invalid."""
+    if not BASIC & set(usages):
+        return None
     return x509.KeyUsage(
         digital_signature=bool({SIGNATURE, "signing"} & set(usages)),
         content_commitment="content commitment" in usages,

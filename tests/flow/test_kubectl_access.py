@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import time
 from collections.abc import Callable
@@ -9,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from kubectls import kubectls
 
 pytestmark = pytest.mark.kubectl
@@ -27,6 +32,16 @@ kind: ClusterRoleBinding
 metadata: {name: counters}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: counter}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: counters}]
+"""
+
+SIGNING_REQUEST = """
+apiVersion: certificates.k8s.io/v1
+kind: CertificateSigningRequest
+metadata: {{name: {name}}}
+spec:
+  request: {request}
+  signerName: kubernetes.io/kube-apiserver-client
+  usages: [client auth]
 """
 
 Run = Callable[..., str]
@@ -114,3 +129,37 @@ def test_an_account_edits_its_namespace(kubectl: Run, program: Path) -> None:
     assert "cannot create resource" in kubectl(*escalating, code=1)
     kubectl("create", "rolebinding", "admins", "--clusterrole=admin", f"--serviceaccount={place}:bot", "-n", place)
     assert "is attempting to grant RBAC permissions not currently held" in kubectl(*escalating, code=1)
+
+
+def test_a_person_gets_a_certificate_and_a_namespace(
+    kubectl: Run, program: Path, hollow_server: Any, tmp_path: Path
+) -> None:
+    """What docs/access.md tells people to do, with the usages it tells."""
+    name = "person-" + program.name.replace(".", "-")
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "dev"), x509.NameAttribute(NameOID.COMMON_NAME, name)]
+    subject = x509.Name(names)
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    pem = base64.b64encode(request.public_bytes(serialization.Encoding.PEM)).decode()
+    kubectl("apply", "-f", "-", stdin=SIGNING_REQUEST.format(name=name, request=pem))
+    kubectl("certificate", "approve", name)
+    end_s = time.monotonic() + GATHERED_WITHIN_S
+    while not (signed := kubectl("get", "csr", name, "-o", "jsonpath={.status.certificate}")):
+        assert time.monotonic() < end_s
+    certificate, private = tmp_path / "person.crt", tmp_path / "person.key"
+    certificate.write_bytes(base64.b64decode(signed))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    place = f"shop-{name}"
+    kubectl("create", "namespace", place)
+    kubectl("create", "rolebinding", "person", "--clusterrole=edit", f"--user={name}", "-n", place)
+    own = tmp_path / "person.kubeconfig"
+    own.write_text(Path(hollow_server.kubeconfig).read_text())
+    person = ("--kubeconfig", str(own))
+    kubectl(
+        "config", "set-credentials", name, f"--client-certificate={certificate}", f"--client-key={private}", *person
+    )
+    kubectl("config", "set-context", "--current", f"--user={name}", f"--namespace={place}", *person)
+    kubectl("create", "configmap", "c", "--from-literal=a=b", *person)
+    assert f'User "{name}" cannot list resource "nodes"' in kubectl("get", "nodes", *person, code=1)
