@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from picluster.api.structural.prune import additional
+from picluster.api.structural.prune import additional, anywhere
 from picluster.api.types import Object
 
 
@@ -15,14 +15,9 @@ def default(value: Any, schema: Object | None) -> None:
     _drop_nulls(value, schema)
 
 
-def has_defaults(schema: Any) -> bool:
+def has_defaults(schema: Object) -> bool:
     """Whether ``default`` could add something."""
-    if isinstance(schema, list):
-        return any(has_defaults(child) for child in schema)
-    if not isinstance(schema, dict):
-        return False
-    children = [*(schema.get("properties") or {}).values(), schema.get("items"), additional(schema)]
-    return "default" in schema or has_defaults(children)
+    return anywhere(schema, lambda node: "default" in node)
 
 
 def _fill(value: Any, schema: Object | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from picluster.api.types import Object
@@ -22,6 +23,17 @@ def additional(schema: Object) -> Object | None:
     """The schema of a map's values; ``additionalProperties: true`` allows any key and knows nothing below it."""
     found = schema.get("additionalProperties")
     return found if isinstance(found, dict) else None
+
+
+def anywhere(schema: Any, has: Callable[[Object], bool]) -> bool:
+    """Whether any node that describes values (not only restricts them) is such a one."""
+    if isinstance(schema, list):
+        return any(anywhere(child, has) for child in schema)
+    if not isinstance(schema, dict):
+        return False
+    return has(schema) or anywhere(
+        [*(schema.get("properties") or {}).values(), schema.get("items"), additional(schema)], has
+    )
 
 
 def _prune(value: Any, schema: Object | None, path: str, unknown: list[str]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from picluster.api.cel import BOOL, STRING, Budget, CelBudgetError, CelError, Program, Type, compile_expression
 from picluster.api.errors import FieldError, duplicate, forbidden_field, invalid_value, required
 from picluster.api.structural import listtype
-from picluster.api.structural.prune import EMBEDDED, additional
+from picluster.api.structural.prune import EMBEDDED, additional, anywhere
 from picluster.api.structural.validate import ABSENT, NO_PATH
 from picluster.api.structural.values import same
 from picluster.api.types import Object
@@ -40,12 +40,7 @@ class Rule(NamedTuple):
 
 def has_rules(schema: Any) -> bool:
     """Whether any rule stands anywhere in ``schema``."""
-    if isinstance(schema, list):
-        return any(has_rules(child) for child in schema)
-    if not isinstance(schema, dict):
-        return False
-    children = [*(schema.get("properties") or {}).values(), schema.get("items"), additional(schema)]
-    return bool(schema.get(RULES)) or has_rules(children)
+    return anywhere(schema, lambda node: bool(node.get(RULES)))
 
 
 def reads_old(source: str) -> bool:
@@ -89,6 +84,7 @@ class Rules:
         self._schema = schema
         self._any = has_rules(schema)
         self._compiled: dict[int, list[Rule]] = {}
+        self._below: dict[int, bool] = {}
 
     def __bool__(self) -> bool:
         return self._any
@@ -100,6 +96,13 @@ class Rules:
         with contextlib.suppress(_Stopped):
             run.value(new, self._schema, "", before, (new, before))
         return run.found
+
+    def below(self, schema: Any) -> bool:
+        """``has_rules`` of a node of the schema, worked out once."""
+        found = self._below.get(id(schema))
+        if found is None:
+            found = self._below[id(schema)] = has_rules(schema)
+        return found
 
     def of(self, schema: Object) -> list[Rule]:
         """The rules of one node of the schema, compiled at the first call."""
@@ -130,7 +133,7 @@ class _Run:
             self._expressions(value, schema, path, old, pair)
         if isinstance(value, dict):
             self._map(value, schema, path, old, pair)
-        elif isinstance(value, list) and has_rules(schema.get("items")):
+        elif isinstance(value, list) and self._rules.below(schema.get("items")):
             self._list(value, schema, path, old, pair)
 
     def _map(self, value: Object, schema: Object, path: str, old: Any, pair: tuple[Any, Any]) -> None:
@@ -138,9 +141,8 @@ class _Run:
         properties, mapped = schema.get("properties") or {}, additional(schema)
         for key, child in value.items():
             node = properties.get(key, mapped)
-            if not has_rules(node):
+            if node is None or not self._rules.below(node):
                 continue
-            assert node is not None
             where = (f"{path}.{key}" if path else key) if key in properties else f"{path}[{key}]"
             was = before.get(key, ABSENT)
             self.value(child, node, where, was, (child, was) if was is not ABSENT else pair)

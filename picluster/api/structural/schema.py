@@ -25,10 +25,12 @@ class Schema:
         self._scale = scale_paths
         self._status = (schema.get("properties") or {}).get("status")
         self._rules = Rules(schema)
+        self._embeds = prune.anywhere(schema, lambda node: bool(node.get(prune.EMBEDDED)))
+        self._unique = prune.anywhere(schema, lambda node: node.get(listtype.LIST_TYPE) in ("set", "map"))
 
     def clean(self, obj: Object) -> list[str]:
         """Give all metadata its form and drop unknown fields, in place; their paths. Raises ``CoerceError``."""
-        unknown = objectmeta.coerce(obj, self.schema)
+        unknown = objectmeta.coerce(obj, self.schema if self._embeds else {})
         if not self._preserve:
             unknown += prune.prune(obj, self.schema)
         return unknown
@@ -42,8 +44,10 @@ class Schema:
         found = [*earlier, *validate.failures(obj, self.schema)]
         if self._scale is not None:
             found += scale.failures(obj, self._scale)
-        found += objectmeta.failures(obj, self.schema)
-        found += listtype.failures(obj, self.schema)
+        if self._embeds:
+            found += objectmeta.failures(obj, self.schema)
+        if self._unique:
+            found += listtype.failures(obj, self.schema)
         return found + self._ruled(obj, None, found)
 
     def update_failures(self, new: Object, old: Object, earlier: Failures) -> Failures:
@@ -51,7 +55,8 @@ class Schema:
         found = [*earlier, *validate.failures(new, self.schema, old)]
         if self._scale is not None:
             found += scale.failures(new, self._scale)
-        found += objectmeta.failures(new, self.schema)
+        if self._embeds:
+            found += objectmeta.failures(new, self.schema)
         found += self._new_repetitions(new, old)
         return found + self._ruled(new, old, found)
 
@@ -67,7 +72,7 @@ class Schema:
         return found + self._ruled(new, old, found)
 
     def _new_repetitions(self, new: Object, old: Object) -> Failures:
-        found = listtype.failures(new, self.schema)
+        found = listtype.failures(new, self.schema) if self._unique else []
         return [] if found and listtype.failures(old, self.schema) else found
 
     def _ruled(self, new: Object, old: Object | None, found: Failures) -> Failures:
