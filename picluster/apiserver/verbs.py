@@ -211,6 +211,7 @@ async def _update(call: Call) -> web.StreamResponse:
         write,
         lambda: negotiate.decode_body(content_type, body, call.resource),
         _json(call, body),
+        call.may_create,
     )
     return await _answer(call, write, answer)
 

@@ -39,4 +39,4 @@ def of(resource: Resource, subresource: str) -> FieldSet:
         return OF_STATUS.get(resource, SPEC if resource.schema else METADATA_AND_SPEC)
     if subresource == "approval":
         return APPROVAL
-    return STATUS if resource.has_status and not subresource else NOTHING
+    return STATUS if resource.has_status else NOTHING

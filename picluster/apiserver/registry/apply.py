@@ -19,10 +19,7 @@ from picluster.apiserver.registry.create import create_owned
 from picluster.apiserver.registry.patch import check_identity
 from picluster.apiserver.registry.registry import Registry, Write
 from picluster.apiserver.registry.store import WRITE_ATTEMPTS_MAX
-from picluster.apiserver.registry.update import change_object
-
-MayCreate = Callable[[], None]
-"""Raises ``ApiError`` 403 if the client may not create."""
+from picluster.apiserver.registry.update import MayCreate, change_object
 
 
 async def apply_object(registry: Registry, write: Write, config: Any, *, force: bool, may_create: MayCreate) -> Answer:

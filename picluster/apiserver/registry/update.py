@@ -48,15 +48,17 @@ NODE_LEASES = "kube-node-lease"
 
 Decode = Callable[[], Any]
 Change = Callable[[Object], Object]
+MayCreate = Callable[[], None]
+"""Raises ``ApiError`` 403 if the client may not create."""
 
 
-async def update(registry: Registry, write: Write, decode: Decode, body: bytes | None) -> Answer:
+async def update(registry: Registry, write: Write, decode: Decode, body: bytes | None, may_create: MayCreate) -> Answer:
     """Replace an object by what ``decode`` gives (a new value at each call); raises ``ApiError``."""
     obj = decode()
     read_object(write, registry.kind(write.resource), obj, body)
     _check_identity(write, obj)
     if registry.store.cache.get(write.resource, write.namespace, write.name) is None:
-        return await _create_instead(registry, write, obj)
+        return await _create_instead(registry, write, obj, may_create)
     unused: list[Object] = [obj]
 
     def change(old: Object) -> Object:
@@ -184,7 +186,7 @@ async def _delete_released(registry: Registry, write: Write, entry: Entry, new: 
     return wire
 
 
-async def _create_instead(registry: Registry, write: Write, obj: Object) -> Answer:
+async def _create_instead(registry: Registry, write: Write, obj: Object, may_create: MayCreate) -> Answer:
     resource, metadata = write.resource, obj["metadata"]
     if resource not in CREATED_BY_UPDATE or write.subresource:
         raise errors.not_found(resource.group, resource.plural, write.name)
@@ -193,6 +195,7 @@ async def _create_instead(registry: Registry, write: Write, obj: Object) -> Answ
         raise errors.conflict(resource.group, resource.plural, write.name, why)
     if metadata.get("resourceVersion", "0") not in ("", "0"):
         raise errors.conflict(resource.group, resource.plural, write.name)
+    may_create()
     return await create_read(registry, write, obj)
 
 

@@ -57,25 +57,54 @@ def test_applies(document: Any, operations: list[Any], result: Any) -> None:
         (
             {"a": 1},
             {"op": "remove", "path": "/b"},
-            "remove operation does not apply: Unable to remove nonexistent key: b",
+            "error in remove for path: '/b': Unable to remove nonexistent key: b: missing value",
         ),
         (
             {"a": 1},
             {"op": "replace", "path": "/b", "value": 1},
-            "replace operation does not apply: doc is missing path: /b: missing value",
+            "replace operation does not apply: doc is missing key: /b: missing value",
         ),
         (
             {"a": 1},
             {"op": "add", "path": "/b/c", "value": 1},
-            "add operation does not apply: doc is missing path: /b/c: missing value",
+            'add operation does not apply: doc is missing path: "/b/c": missing value',
         ),
         (
             {"a": []},
             {"op": "add", "path": "/a/2", "value": 1},
-            "Unable to access invalid index: 2: invalid index referenced",
+            "error in add for path: '/a/2': Unable to access invalid index: 2: invalid index referenced",
         ),
-        ({"a": []}, {"op": "add", "path": "/a/x", "value": 1}, '"x" is not an array index'),
-        ({"a": [1]}, {"op": "remove", "path": "/a/01"}, '"01" is not an array index'),
+        (
+            {"a": []},
+            {"op": "add", "path": "/a/x", "value": 1},
+            "error in add for path: '/a/x': value was not a proper array index: 'x': strconv.Atoi: parsing \"x\":"
+            " invalid syntax",
+        ),
+        (
+            {"a": [1]},
+            {"op": "remove", "path": "/a/x"},
+            "error in remove for path: '/a/x': strconv.Atoi: parsing \"x\": invalid syntax",
+        ),
+        (
+            {"a": {}},
+            {"op": "copy", "from": "/b/c", "path": "/d"},
+            "copy operation does not apply: doc is missing from path: /b/c: missing value",
+        ),
+        (
+            {"a": {}},
+            {"op": "move", "from": "/b", "path": "/d"},
+            "error in move for path: '/b': unable to get nonexistent key: b: missing value",
+        ),
+        (
+            {"a": 1},
+            {"op": "move", "from": "/a", "path": "/b/c"},
+            "move operation does not apply: doc is missing destination path: /b/c: missing value",
+        ),
+        (
+            {"a": 1},
+            {"op": "test", "path": "/b/c", "value": 1},
+            "test operation does not apply: is missing path: /b/c: missing value",
+        ),
         ({"a": 1}, {"op": "jump", "path": "/a"}, "Unexpected kind: jump"),
         ({"a": 1}, {"op": "add", "path": "/a"}, "add operation has no value"),
         ({"a": 1}, {"op": "add", "path": "a", "value": 1}, "operation add has no valid path: 'a'"),
