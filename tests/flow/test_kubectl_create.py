@@ -21,6 +21,9 @@ WORDS = {
     "deployment": "create deployment made --image=web:1 --replicas=2 --port=8080",
     "ingress": 'create ingress made --rule="example.com/*=made:80"',
     "role": "create role made --verb=get --resource=pods",
+    "cronjob": 'create cronjob made --image=web:1 --schedule="*/5 * * * *"',
+    "resourcequota": "create quota made --hard=cpu=1,pods=20",
+    "poddisruptionbudget": "create poddisruptionbudget made --selector=app=made --min-available=50%",
     "rolebinding": "create rolebinding made --role=made --user=ann --serviceaccount=default:made",
     "service": "expose deployment made --port=80 --target-port=8080 --name=made",
 }

@@ -32,6 +32,7 @@ SOURCE_FIELDS: dict[str, Object] = {
 def apply_template(spec: Object) -> None:
     """The defaults of ``spec.template`` of a workload."""
     template = spec.setdefault("template", {})
+    template.setdefault("metadata", {})
     apply(template.setdefault("spec", {}))
 
 
