@@ -102,13 +102,14 @@ class Handler:
         if trail is None:
             return self._gate.admit(user, request, info)
         try:
-            acting = self._gate.admit(user, request, info)
+            acting = self._gate.acting(user, request, info)
         except errors.ApiError as error:
             trail.decided(Decision(False, "" if error.code == 403 else error.message))
             raise
-        trail.acts_as(acting)
-        trail.decided(self._gate.explain(acting, info))
-        return acting
+        trail.acts_as(acting.user, acting.constraint)
+        trail.decided(self._gate.explain(acting.user, info))
+        self._gate.authorize(acting.user, info)
+        return acting.user
 
     async def _begin_audit(self, request: web.BaseRequest, info: RequestInfo, found: Authenticated) -> Trail | None:
         if self._auditor is None:

@@ -85,6 +85,7 @@ class Trail:
         self._info = info
         self._user = user
         self._acting: User | None = None
+        self._constraint = ""
         self._object: Any = None
         self._received = auditor.now()
 
@@ -102,10 +103,11 @@ class Trail:
         except ApiError:
             self._object = None
 
-    def acts_as(self, user: User) -> None:
-        """The request is served as ``user``."""
+    def acts_as(self, user: User, constraint: str) -> None:
+        """The request is served as ``user``; ``constraint`` is the verb of limited impersonation that allows it."""
         if user is not self._user:
             self._acting = user
+            self._constraint = constraint
 
     def decided(self, decision: Decision) -> None:
         self.annotations[DECISION] = "allow" if decision.allowed else "forbid"
@@ -167,6 +169,8 @@ class Trail:
         }
         if self._acting is not None:
             event["impersonatedUser"] = user_info(self._acting)
+            if self._constraint:
+                event["authenticationMetadata"] = {"impersonationConstraint": self._constraint}
         event["sourceIPs"] = source_ips(request)
         if agent := request.headers.get("User-Agent", ""):
             event["userAgent"] = events.user_agent(agent)

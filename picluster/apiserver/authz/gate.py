@@ -8,7 +8,7 @@ from picluster.api import errors
 from picluster.apiserver.authn import User
 from picluster.apiserver.authz.attributes import of_request, of_unknown
 from picluster.apiserver.authz.chain import DISCOVERY_FOR_JOINING, MASTERS, Chain, Decision, is_public
-from picluster.apiserver.authz.impersonation import acting_as
+from picluster.apiserver.authz.impersonation import Acting, acting_as
 from picluster.apiserver.requestinfo import RequestInfo
 
 
@@ -17,16 +17,20 @@ class Gate:
         self._chain = chain
 
     def admit(self, user: User, request: web.BaseRequest, info: RequestInfo) -> User:
-        """Who the request is served as: ``user``, or whom it impersonates.
+        """Who the request is served as: ``user``, or whom it impersonates; raises ``ApiError`` 401 or 403."""
+        acting = self.acting(user, request, info).user
+        self.authorize(acting, info)
+        return acting
+
+    def acting(self, user: User, request: web.BaseRequest, info: RequestInfo) -> Acting:
+        """The first half of ``admit``: who acts, not yet whether he may.
 
         Raises ``ApiError`` 401 for nobody (who may see health, version and cluster-info, as ``anonymous.conditions`` of
-        an AuthenticationConfiguration limit it), 403 for who may not.
+        an AuthenticationConfiguration limit it), 403 for who may not be somebody else.
         """
         if user.anonymous and not (is_public(info.path) or info.path == DISCOVERY_FOR_JOINING):
             raise errors.unauthorized()
-        acting = acting_as(self._chain, user, request, lambda who: of_request(who, info))
-        self.authorize(acting, info)
-        return acting
+        return acting_as(self._chain, user, request, lambda who: of_request(who, info))
 
     def authorize(self, user: User, info: RequestInfo) -> None:
         """Raise ``ApiError`` 403 unless ``user`` may do what ``info`` says."""
@@ -42,6 +46,6 @@ class Gate:
         if user.anonymous:
             raise errors.unauthorized()
         method, path = request.method, request.raw_path
-        acting = acting_as(self._chain, user, request, lambda who: of_unknown(who, method, path))
+        acting = acting_as(self._chain, user, request, lambda who: of_unknown(who, method, path)).user
         if MASTERS not in acting.groups:
             self._chain.authorize(of_unknown(acting, method, path))

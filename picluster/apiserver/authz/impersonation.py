@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -31,6 +32,13 @@ POD_NAME, NODE_NAME = "authentication.kubernetes.io/pod-name", "authentication.k
 
 Describe = Callable[[User], Attributes]
 """The attributes of the request, made by that user."""
+
+
+class Acting(NamedTuple):
+    """Whom a request is served as; ``constraint`` is the verb of constrained impersonation that allowed it, if one."""
+
+    user: User
+    constraint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +84,26 @@ class Wanted:
         return f"&user.DefaultInfo{{{named}, Groups:{_strings(self.groups)}, Extra:{shown}}}"
 
 
-def acting_as(chain: Chain, user: User, request: web.BaseRequest, describe: Describe) -> User:
+def acting_as(chain: Chain, user: User, request: web.BaseRequest, describe: Describe) -> Acting:
     """``user``, or whom the headers name; raises ``ApiError`` 403 when that is not allowed."""
     for name, _ in request.raw_headers:
         if name[:12].lower() == PREFIX:
             break
     else:
-        return user
+        return Acting(user)
     wanted = _wanted(request)
     if not wanted.name:
         if wanted.only_name:
-            return user
+            return Acting(user)
         raise ApiError(500, "InternalError", f"requested {wanted} without impersonating a user name")
     for mode in _modes(user, wanted):
         asked = describe(user)
         on = asked._replace(verb=f"impersonate-on:{mode}:{asked.verb}")
         if chain.decide(on).allowed and all(chain.decide(part).allowed for part in _parts(user, wanted, mode)):
-            return wanted.user(constrained=True)
+            return Acting(wanted.user(constrained=True), f"impersonate:{mode}")
     for part in _parts(user, wanted, ""):
         chain.authorize(part)
-    return wanted.user(constrained=False)
+    return Acting(wanted.user(constrained=False))
 
 
 def account_of(name: str) -> tuple[str, str] | None:

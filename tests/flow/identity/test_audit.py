@@ -150,6 +150,8 @@ async def test_who_acts_as_somebody_else_is_named(audited: Any) -> None:
     assert refused.value.code == 403
     (event,) = await running.events()
     assert event["user"]["username"] == "kubernetes-admin"
+    assert event["impersonatedUser"]["username"] == "bob"
+    assert event["authenticationMetadata"] == {"impersonationConstraint": "impersonate:user-info"}
     assert event["annotations"]["authorization.k8s.io/decision"] == "forbid"
 
 
