@@ -7,6 +7,14 @@ from picluster.api.errors import ApiError
 _MESSAGE = "the server rejected our request due to an error in our request"
 
 
+class Mismatch(ApiError):
+    """A ``test`` operation whose value is another: the patch was not meant for this document."""
+
+    def __init__(self, why: str) -> None:
+        refusal = rejected(why)
+        super().__init__(refusal.code, refusal.reason, refusal.message, refusal.details)
+
+
 def rejected(why: str) -> ApiError:
     """422: a well-formed patch does not fit the document; the cause says why, which is what ``kubectl`` shows."""
     causes = [{"reason": "UnexpectedServerResponse", "message": why}]

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from picluster.api import errors
-from picluster.api.patch.failures import rejected
+from picluster.api.patch.failures import Mismatch, rejected
 from picluster.api.types import Object
 
 OPERATIONS_MAX = 10_000
@@ -234,7 +234,7 @@ def _test(document: Any, path: list[str], expected: Any) -> None:
             raise rejected(f"error in test for path: '{_text(path)}': {fault}") from None
         actual = None
     if not _same(actual, expected):
-        raise rejected(f"testing value {_text(path)} failed: test failed")
+        raise Mismatch(f"testing value {_text(path)} failed: test failed")
 
 
 def _same(left: Any, right: Any) -> bool:

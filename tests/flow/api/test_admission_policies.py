@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from definitions import define, definition, version, widget
 
 from picluster.apiserver.server import ApiServer
 from tests.flow.api.conftest import Caller
@@ -297,7 +298,15 @@ async def test_json_patches_with_parameters_and_variables(admin: Caller) -> None
     await enforce(admin, policy)
     answer = await admin.create(CONFIGMAPS, configmap("a", env="PROD"))
     assert answer.body["metadata"]["labels"] == {"example.com/env": "prod"}
-    assert "labels" not in (await admin.create(CONFIGMAPS, configmap("other", env="PROD"))).body["metadata"]
+    other = await admin.create(CONFIGMAPS, configmap("other", env="PROD"))
+    assert (other.code, other.body["metadata"].get("labels")) == (201, None)
+
+
+async def test_json_patches_that_do_not_fit_refuse(admin: Caller) -> None:
+    await enforce(admin, mutating("p", patches("[JSONPatch{op: 'remove', path: '/data/gone'}]")))
+    status = await refusal(admin, CONFIGMAPS, configmap("a", there="x"))
+    assert status["message"].startswith("policy 'p' with binding 'b' denied request: JSONPatch: ")
+    assert "gone" in status["message"]
 
 
 async def test_mutations_that_cannot_be_made_refuse(admin: Caller) -> None:
@@ -443,3 +452,71 @@ async def test_the_status_warns_of_fields_that_are_not_there(admin: Caller) -> N
     del repaired["spec"]["validations"][0]
     assert (await admin.put(f"{VALIDATING}/p", repaired)).body["metadata"]["generation"] == 2
     assert (await checked(admin, "p", 2))["typeChecking"] == {}
+
+
+WIDGETS = "/apis/example.com/v1/namespaces/default/widgets"
+WIDGET_RULE = {**rule("", "widgets"), "apiGroups": ["example.com"]}
+SIZED = {"spec": {"type": "object", "properties": {"size": {"type": "integer"}, "tags": {
+    "type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set",
+}}}}  # fmt: skip
+
+
+async def test_custom_resources_are_judged_by_custom_parameters(admin: Caller) -> None:
+    """Conformance: the policy tells by the schema of a custom resource what may be wrong, and runs nevertheless."""
+    await define(admin, definition(version(schema=SIZED)))
+    limits = {"spec": {"type": "object", "properties": {"max": {"type": "integer"}}}}
+    await define(admin, definition(version(schema=limits), kind="Limit"))
+    policy = validating(
+        "p",
+        {"expression": "object.spec.size <= params.spec.max", "messageExpression": "'at most ' + params.spec.maxx"},
+        matchConstraints={"resourceRules": [WIDGET_RULE]},
+        paramKind={"apiVersion": "example.com/v1", "kind": "Limit"},
+    )
+    await enforce(admin, policy, paramRef={"name": "small", "parameterNotFoundAction": "Deny"})
+    found = (await checked(admin, "p", 1))["typeChecking"]["expressionWarnings"]
+    assert [warning["fieldRef"] for warning in found] == ["spec.validations[0].messageExpression"]
+    assert "example.com/v1, Kind=Widget: ERROR: <input>:1:25: undefined field 'maxx'" in found[0]["warning"]
+    limit = {"apiVersion": "example.com/v1", "kind": "Limit", "metadata": {"name": "small"}, "spec": {"max": 2}}
+    assert (await admin.create("/apis/example.com/v1/namespaces/default/limits", limit)).code == 201
+    status = await refusal(admin, WIDGETS, {**widget(), "spec": {"size": 3}})
+    assert status["message"].endswith("denied request: failed expression: object.spec.size <= params.spec.max")
+    assert (await admin.create(WIDGETS, {**widget(), "spec": {"size": 2}})).code == 201
+
+
+async def test_custom_resources_are_mutated_by_their_schema(admin: Caller) -> None:
+    await define(admin, definition(version(schema=SIZED)))
+    constraints = {"resourceRules": [WIDGET_RULE]}
+    applied = applies("Object{spec: Object.spec{tags: ['policy'], nope: 1}}")
+    refused = mutating("p", applied, matchConstraints=constraints)
+    await enforce(admin, refused)
+    status = await refusal(admin, WIDGETS, {**widget(), "spec": {"tags": ["mine"]}})
+    assert ".spec.nope: field not declared in schema" in status["message"]
+    policy = (await admin.get(f"{MUTATING}/p")).body
+    policy["spec"]["mutations"] = [
+        applies("Object{spec: Object.spec{tags: ['policy']}}"),
+        patches("[JSONPatch{op: 'add', path: '/spec/size', value: object.spec.tags.size()}]"),
+    ]
+    assert (await admin.put(f"{MUTATING}/p", policy)).code == 200
+    created = await admin.create(WIDGETS, {**widget(), "spec": {"tags": ["mine"]}})
+    assert created.body["spec"] == {"tags": ["mine", "policy"], "size": 2}
+
+
+async def test_scaling_is_seen_as_a_scale(admin: Caller) -> None:
+    scales = {"resourceRules": [rule("apps", "deployments/scale", "UPDATE")]}
+    seen = (
+        "request.kind.kind == 'Scale' && request.subResource == 'scale' && request.resource.resource == 'deployments'"
+    )
+    policy = validating("p", {"expression": f"{seen} && object.spec.replicas < 5"}, matchConstraints=scales)
+    await enforce(admin, policy)
+    assert (await admin.create(DEPLOYMENTS, deployment("web", 1))).code == 201
+    path = f"{DEPLOYMENTS}/web/scale"
+    assert (await admin.patch(path, {"spec": {"replicas": 3}})).code == 200
+    assert (await admin.patch(path, {"spec": {"replicas": 5}})).code == 422
+
+
+async def test_namespaces_are_judged_without_a_namespace(admin: Caller) -> None:
+    named = {"resourceRules": [rule("", "namespaces", "CREATE")]}
+    check = "namespaceObject == null && request.name.startsWith('team-')"
+    await enforce(admin, validating("p", {"expression": check, "message": "call it team-…"}, matchConstraints=named))
+    assert (await admin.create("/api/v1/namespaces", {"metadata": {"name": "team-a"}})).code == 201
+    assert (await admin.create("/api/v1/namespaces", {"metadata": {"name": "other"}})).code == 422

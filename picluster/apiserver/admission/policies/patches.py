@@ -19,6 +19,7 @@ from picluster.api.cel.types import list_of
 from picluster.api.cel.values import LISTS, Built, unwrap
 from picluster.api.errors import ApiError
 from picluster.api.patch import json
+from picluster.api.patch.failures import Mismatch
 from picluster.api.types import Object
 
 OBJECT, JSON_PATCH = Type("Object"), Type("JSONPatch")
@@ -92,10 +93,11 @@ def _patched(obj: Object, value: Any) -> Object:
         operations.append({"op": "", "path": "", **operation})
     try:
         patched: Object = json.apply(obj, operations)
+    except Mismatch:
+        return obj
     except ApiError as failure:
-        if "test" in failure.message and "failed" in failure.message:
-            return obj
-        raise PatchError(f"JSONPatch: {failure.message}") from failure
+        causes = (failure.details or {}).get("causes") or [{"message": failure.message}]
+        raise PatchError(f"JSONPatch: {causes[0]['message']}") from failure
     return patched
 
 
