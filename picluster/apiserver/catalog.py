@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from picluster.api.resources import RESOURCES, Resource
 from picluster.api.types import Object
@@ -11,8 +11,8 @@ from picluster.api.types import Object
 _VERSION_RE = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
 _STAGES = {None: 3, "beta": 2, "alpha": 1}
 
-Definitions = Mapping[str, Object]
-"""OpenAPI definitions by name, in v3 form with references as v2 has them."""
+Definitions = Mapping[str, Callable[[], Object]]
+"""What makes OpenAPI definitions, by name: in v3 form, with references as v2 has them."""
 
 
 class Catalog:

@@ -8,7 +8,7 @@ reads definitions and their prose, ``kubectl apply`` and ``diff`` read patch str
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -62,7 +62,9 @@ _DELETE = (
     _WRITE[0],
 )
 Parameter = tuple[str, str, str]
-NONE_CUSTOM: Definitions = {}
+Bodies = Mapping[str, Object]
+NONE_CUSTOM: Bodies = {}
+NONE_MADE: Definitions = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def list_definition_name(resource: Resource) -> str:
     return definition_name(resource).removesuffix(resource.kind) + resource.list_kind
 
 
-def v3(resources: Iterable[Resource], path: str, custom: Definitions = NONE_CUSTOM) -> Object | None:
+def v3(resources: Iterable[Resource], path: str, custom: Bodies = NONE_CUSTOM) -> Object | None:
     """The OpenAPI v3 document of one group version, or ``None`` when it is not served."""
     found = [resource for resource in resources if group_path(resource) == path]
     if not found:
@@ -111,7 +113,7 @@ def v3(resources: Iterable[Resource], path: str, custom: Definitions = NONE_CUST
     }
 
 
-def v2(resources: Iterable[Resource], custom: Definitions = NONE_CUSTOM) -> Object:
+def v2(resources: Iterable[Resource], custom: Bodies = NONE_CUSTOM) -> Object:
     """The one OpenAPI v2 (Swagger) document."""
     custom = {name: publish.as_v2(body) for name, body in custom.items()}
     operations = [operation for resource in resources for operation in operations_of(resource)]
@@ -132,12 +134,12 @@ _BEARER = {"type": "apiKey", "name": "authorization", "in": "header", "descripti
 class Documents:
     """The documents of a set of resources as bytes, each written when first asked for and kept.
 
-    ``custom`` are the definitions of custom resources; what ``before`` has written of group versions that are as they
+    ``custom`` makes the definitions of custom resources; what ``before`` has written of group versions that are as they
     were is not written again.
     """
 
     def __init__(
-        self, resources: Iterable[Resource], custom: Definitions = NONE_CUSTOM, before: Documents | None = None
+        self, resources: Iterable[Resource], custom: Definitions = NONE_MADE, before: Documents | None = None
     ) -> None:
         self._resources = tuple(resources)
         self._custom = custom
@@ -163,14 +165,18 @@ class Documents:
             return None
         kept = self._written.get(path)
         if kept is None or kept[0] != made_of:
-            kept = self._written[path] = (made_of, orjson.dumps(v3(rows, path, self._custom)))
+            names = {name for row in rows for name in (definition_name(row), list_definition_name(row))}
+            kept = self._written[path] = (made_of, orjson.dumps(v3(rows, path, self._made(names))))
         return kept[1]
 
+    def _made(self, names: Iterable[str]) -> Bodies:
+        return {name: self._custom[name]() for name in names if name in self._custom}
+
     def _swagger(self) -> bytes:
-        return orjson.dumps(v2(self._resources, self._custom))
+        return orjson.dumps(v2(self._resources, self._made(self._custom)))
 
     def _swagger_proto(self) -> bytes:
-        return openapi_proto.document(v2(self._resources, self._custom))
+        return openapi_proto.document(v2(self._resources, self._made(self._custom)))
 
 
 def operations_of(resource: Resource) -> Iterator[Operation]:
@@ -323,11 +329,11 @@ def _v2_parameter(parameter: Parameter, where: str, *, required: bool = False) -
     return {"name": name, "in": where, "description": text, **needed, "type": kind, "uniqueItems": True}
 
 
-def _described(name: str, custom: Definitions) -> Object:
+def _described(name: str, custom: Bodies) -> Object:
     return custom[name] if name in custom else schema.with_descriptions(name)
 
 
-def _reachable(names: Iterable[str], custom: Definitions) -> list[str]:
+def _reachable(names: Iterable[str], custom: Bodies) -> list[str]:
     """``names`` and every definition that they refer to, sorted."""
     found: set[str] = set()
     queue = list(names)

@@ -30,10 +30,11 @@ def status(definition: Object, others: Iterable[Object], now: str) -> Object:
     made["acceptedNames"] = names
     _set(made, accepted, now)
     _set(made, _established(definition, accepted), now)
-    for condition in (_approved(definition), _structural(definition)):
+    structural = _structural(definition)
+    for condition in (_approved(definition), structural):
         if condition is not None:
             _set(made, condition, now)
-    if _structural(definition) is None:
+    if structural is None:
         made["conditions"] = [one for one in made["conditions"] if one["type"] != "NonStructuralSchema"]
     return made
 

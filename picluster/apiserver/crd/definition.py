@@ -25,6 +25,7 @@ class Definition:
         self.storage: Object = next(version for version in self.versions if version.get("storage"))
         self.established = meta.condition_is(obj, "Established")
         self.deleting = bool(obj["metadata"].get("deletionTimestamp"))
+        self.structural = not meta.condition_is(obj, "NonStructuralSchema")
         self.terminating = meta.condition_is(obj, "Terminating")
 
     @property
@@ -42,8 +43,8 @@ class Definition:
 
     def same_rules(self, other: Definition) -> bool:
         """Whether objects are treated alike under both."""
-        mine = (self.spec, self.names, self.established, self.terminating)
-        return mine == (other.spec, other.names, other.established, other.terminating)
+        mine = (self.spec, self.names, self.established, self.terminating, self.structural)
+        return mine == (other.spec, other.names, other.established, other.terminating, other.structural)
 
     def row(self, version: Object) -> Resource:
         """The row of one version in the catalog."""

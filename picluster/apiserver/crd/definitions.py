@@ -8,7 +8,8 @@ definition at a time, because names are given to whoever comes first.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import orjson
 
@@ -94,12 +95,13 @@ class Definitions:
         self._rows[name] = tuple(kind.resource for kind in kinds.values())
         self._registry.kinds.update({kind.resource: kind for kind in kinds.values()})
         rows = {version["name"]: kinds[version["name"]].resource for version in definition.served}
-        described = {}
+        described: dict[str, Callable[[], Object]] = {}
         for version in definition.served:
             row = rows[version["name"]]
             title = definition_name(row)
-            described[title] = publish.definition(row, schema_of(version))
-            described[list_definition_name(row)] = publish.list_definition(row, title)
+            schema = schema_of(version) if definition.structural else {}
+            described[title] = partial(publish.definition, row, schema)
+            described[list_definition_name(row)] = partial(publish.list_definition, row, title)
         self._catalog.set(name, tuple(rows.values()), described)
 
     def _forget(self, name: str) -> None:

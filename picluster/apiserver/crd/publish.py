@@ -9,7 +9,6 @@ from typing import Any
 
 from picluster.api.resources import Resource
 from picluster.api.schemas import data
-from picluster.api.structural import shape
 from picluster.api.structural.prune import EMBEDDED, PRESERVE, additional
 from picluster.api.structural.validate import INT_OR_STRING
 from picluster.api.types import Object
@@ -75,9 +74,9 @@ def as_v2(definition: Object) -> Object:
 
 
 def definition(row: Resource, schema: Object) -> Object:
-    """The definition of an object of ``row``."""
+    """The definition of an object of ``row``; an empty schema says nothing of it."""
     gvk = {"x-kubernetes-group-version-kind": [_gvk(row, row.kind)]}
-    if not schema or shape.failures(schema, ""):
+    if not schema:
         return {"type": "object", **gvk}
     body = _embedded(schema)
     properties = {**(body.get("properties") or {}), "metadata": _reference("ObjectMeta", _METADATA), **_TYPE_META}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -46,7 +47,9 @@ def test_embedded_objects_have_it_too() -> None:
 
 
 def test_a_schema_that_is_not_structural_is_not_shown() -> None:
-    assert "properties" not in published({"a": {}})
+    assert not read(version(schema={"a": {}})).structural
+    row = read().row(version())
+    assert "properties" not in publish.definition(row, {})
 
 
 @pytest.mark.parametrize(
@@ -77,11 +80,12 @@ def test_what_has_not_changed_is_not_written_again() -> None:
     rows = [found.row(each) for each in found.served]
     custom = {}
     for row, each in zip(rows, found.served, strict=True):
-        custom[definition_name(row)] = publish.definition(row, schema_of(each))
-        custom[list_definition_name(row)] = publish.list_definition(row, definition_name(row))
+        custom[definition_name(row)] = partial(publish.definition, row, schema_of(each))
+        custom[list_definition_name(row)] = partial(publish.list_definition, row, definition_name(row))
     first = Documents(rows, custom)
     kept = first.group_version("apis/example.com/v1")
-    other = {**custom, "com.example.v2.Widget": publish.definition(rows[1], {"type": "object", "properties": {}})}
+    empty = partial(publish.definition, rows[1], {"type": "object", "properties": {}})
+    other = {**custom, "com.example.v2.Widget": empty}
     second = Documents(rows, other, first)
     assert second.group_version("apis/example.com/v1") is kept
     assert second.group_version("apis/example.com/v2") != first.group_version("apis/example.com/v2")
