@@ -77,7 +77,7 @@ async def test_metrics_count_requests_watchers_and_objects(admin: Any) -> None:
     expected = (
         'apiserver_request_total{code="404",group="",resource="configmaps",subresource="",verb="GET"} 1.0',
         'apiserver_longrunning_requests{resource="configmaps"} 1.0',
-        'apiserver_storage_objects{resource="configmaps"} 2.0',
+        'apiserver_storage_objects{resource="configmaps"} 3.0',
         'picluster_store_write_seconds_count{operation="create"}',
         'apiserver_request_duration_seconds_count{group="",resource="configmaps",verb="CREATE"} 1.0',
     )
