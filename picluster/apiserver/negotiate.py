@@ -31,13 +31,18 @@ class Wanted(NamedTuple):
 
 
 @lru_cache(maxsize=512)
-def accepted(header: str, *, streaming: bool = False) -> Wanted:
-    """The best offer for an ``Accept`` header; raises ``ApiError`` 406 when none fits."""
+def accepted(header: str, *, streaming: bool = False, tables: bool = True) -> Wanted:
+    """The best offer for an ``Accept`` header; raises ``ApiError`` 406 when none fits.
+
+    Without ``tables`` a Table is not offered: what is only asked and answered has none.
+    """
     if not header:
         return Wanted(JSON, "")
     for media_type, parameters in _by_quality(header):
         transform = parameters.get("as", "")
         if transform and not (transform in TRANSFORMS and _is_meta_v1(parameters)):
+            continue
+        if transform == "Table" and not tables:
             continue
         if media_type in ("*/*", "application/*", JSON):
             return Wanted(JSON, transform.removesuffix("List"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
@@ -14,6 +15,9 @@ VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"
 NAMESPACE_SUBRESOURCES = frozenset(NAMESPACES.subresources)
 TRUE = frozenset({"", "1", "true", "True", "TRUE", "t", "T"})
 FALSE = frozenset({"0", "false", "False", "FALSE", "f", "F"})
+
+_WATCHED = re.compile("(/api/[^/]+/|/apis/[^/]+/[^/]+/)watch/(.+)")
+"""The form of a watch's path from before there was a parameter; deprecated, and still served."""
 
 Query = dict[str, str]
 
@@ -47,11 +51,22 @@ def request_info(method: str, raw_path: str, catalog: Catalog) -> RequestInfo:
     raw_path, _, raw_query = raw_path.partition("?")
     path = unquote(raw_path) if "%" in raw_path else raw_path
     query = dict(reversed(parse_qsl(raw_query, keep_blank_values=True))) if raw_query else {}
-    target = _target(path, catalog)
+    watched = _WATCHED.match(path) if "/watch/" in path else None
+    target = _target(watched[1] + watched[2] if watched is not None else path, catalog)
+    if watched is not None and target.resource is not None:
+        target, query = _watching(target, query)
     verb = method.lower()
     if target.resource is not None:
         verb = _resource_verb(VERBS.get(method, ""), target, query) or verb
     return RequestInfo(verb, path, target, query)
+
+
+def _watching(target: Target, query: Query) -> tuple[Target, Query]:
+    """What a path of the old form asks for: a watch of a collection, or of the one object that it names."""
+    query = {**query, "watch": "true"}
+    if target.name:
+        query["fieldSelector"] = f"metadata.name={target.name}"
+    return target._replace(name=""), query
 
 
 def group_version_of(path: str) -> tuple[str, str] | None:

@@ -79,7 +79,8 @@ class Call:
         return negotiate.decode_body(self.request.headers.get("Content-Type", ""), body, expected), body
 
     def wanted(self, *, streaming: bool = False) -> negotiate.Wanted:
-        return negotiate.accepted(self.request.headers.get("Accept", ""), streaming=streaming)
+        tables = "get" in self.resource.verbs
+        return negotiate.accepted(self.request.headers.get("Accept", ""), streaming=streaming, tables=tables)
 
     def representation(self, wanted: negotiate.Wanted) -> Representation:
         if wanted.transform == "PartialObjectMetadata":
@@ -110,7 +111,7 @@ async def serve(call: Call) -> web.StreamResponse:
         handler = None
     if handler is None or not _has_place(call):
         raise NotAllowed(call.resource, call.info.verb, _methods(call))
-    _negotiate(call)
+    call.wanted(streaming=call.info.verb == "watch")  # 406 before anything is done that could not be answered
     response = await handler(call)
     if not call.resource.schema and not response.prepared:
         _warn_deprecated(call, response)
@@ -138,13 +139,6 @@ def _methods(call: Call) -> list[str]:
         if served and (target.subresource or verb in call.resource.verbs) and _has_place(asked):
             found.append(method)
     return found
-
-
-def _negotiate(call: Call) -> None:
-    """Raise ``ApiError`` 406 before anything is done whose answer the client would not take."""
-    wanted = call.wanted(streaming=call.info.verb == "watch")
-    if wanted.transform == "Table" and "get" not in call.resource.verbs:
-        raise errors.not_acceptable(negotiate.OFFERED)
 
 
 def _warn_deprecated(call: Call, response: web.StreamResponse) -> None:
