@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from admission_server import AdmissionServer, add, allow, configuration, deny, patch, webhook
+
+from picluster.apiserver.audit.setup import AuditConfig
 
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
 MUTATING = f"{REGISTRATION}/mutatingwebhookconfigurations"
@@ -162,3 +166,28 @@ async def test_conditions_that_do_not_compile_are_refused(admin: Any, hook: Admi
     assert (answer.code, answer.body["reason"]) == (422, "Invalid")
     assert answer.body["details"]["causes"][0]["field"] == "webhooks[0].matchConditions[0].expression"
     assert "compilation failed" in answer.body["message"]
+
+
+async def test_what_webhooks_did_is_in_the_audit_log(
+    start: Any, caller: Any, hook: AdmissionServer, tmp_path: Path, eventually: Any
+) -> None:
+    admin = await caller(await start(audit=AuditConfig(tmp_path / "audit.log")))
+    hook.on("/mark", lambda request: {**patch(add("/data", {"a": "b"})), "auditAnnotations": {"who": "me"}})
+    await register(admin, "Mutating", webhook(hook, "/mark", "mark.example.com", ["configmaps"]))
+    silent = webhook(hook, "/x", "silent.example.com", ["configmaps"], failurePolicy="Ignore")
+    nowhere = {"service": {"namespace": "default", "name": "none"}}
+    await register(admin, "Validating", {**silent, "clientConfig": nowhere})
+    assert (await admin.create(CONFIGMAPS, {"metadata": {"name": "audited"}})).code == 201
+
+    async def logged() -> Any:
+        lines = (tmp_path / "audit.log").read_text().splitlines() if (tmp_path / "audit.log").exists() else []
+        events = [json.loads(line) for line in lines]
+        return [event for event in events if event["objectRef"].get("name") == "audited" and "responseStatus" in event]
+
+    (event,) = await eventually(logged)
+    annotations = event["annotations"]
+    assert annotations["mark.example.com/who"] == "me"
+    assert json.loads(annotations["mutation.webhook.admission.k8s.io/round_0_index_0"]) == {
+        "configuration": "test", "webhook": "mark.example.com", "mutated": True,
+    }  # fmt: skip
+    assert annotations["failed-open.validating.webhook.admission.k8s.io/round_0_index_0"] == "silent.example.com"
