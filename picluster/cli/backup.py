@@ -15,7 +15,6 @@ from picluster.cli._store import EXIT_BAD_INPUT, local, place_options
 from picluster.server import backup as backups
 from picluster.server.backup import Saved
 from picluster.server.config import ServerError
-from picluster.storage.backend import StorageError
 from picluster.util.clock import SYSTEM_CLOCK
 
 
@@ -41,7 +40,7 @@ def backup(file: Path, config_path: Path | None, data_dir: Path | None, inventor
             saved = _read(file)
         else:
             saved = asyncio.run(backups.save(config, file.absolute(), SYSTEM_CLOCK))
-    except (ServerError, StorageError, rack.RackError) as error:
+    except (ServerError, rack.RackError) as error:
         fail(str(error))
     _say(saved, output, f"saved {saved.objects} objects at revision {saved.revision} into {file}")
 
@@ -81,7 +80,7 @@ def restore(
             _on_rack("restore.yml", inventory, file, picluster_restore_pki=pki)
         else:
             saved = asyncio.run(backups.restore(config, file, force=force, pki=pki))
-    except (ServerError, StorageError, rack.RackError) as error:
+    except (ServerError, rack.RackError) as error:
         fail(str(error))
     _say(saved, output, f"restored {saved.objects} objects, saved at {saved.created}")
 

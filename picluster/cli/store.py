@@ -13,8 +13,7 @@ import click
 from picluster.cli._options import fail, output_option
 from picluster.cli._store import EXIT_BAD_INPUT, local, place_options
 from picluster.server import store as stores
-from picluster.server.config import ServerConfig
-from picluster.storage.backend import StorageError
+from picluster.server.config import ServerConfig, ServerError
 
 
 @click.group()
@@ -41,7 +40,7 @@ def check(config_path: Path | None, data_dir: Path | None, output: str) -> None:
     config = _named(config_path, data_dir)
     try:
         contents = asyncio.run(stores.read(config))
-    except StorageError as error:
+    except ServerError as error:
         fail(str(error))
     counts = Counter(record.key.partition("/")[0] for record in contents.records)
     if output == "json":
@@ -59,7 +58,8 @@ def check(config_path: Path | None, data_dir: Path | None, output: str) -> None:
 
 @store.command()
 @place_options
-def defragment(config_path: Path | None, data_dir: Path | None) -> None:
+@output_option
+def defragment(config_path: Path | None, data_dir: Path | None, output: str) -> None:
     """Write the store's files anew, as small as they can be, and take back etcd's quota alarm.
 
     A SQLite store must not be in use meanwhile, and needs room for a second one.
@@ -71,9 +71,13 @@ def defragment(config_path: Path | None, data_dir: Path | None) -> None:
     config, started_s = _named(config_path, data_dir), time.monotonic()
     try:
         asyncio.run(stores.defragment(config))
-    except StorageError as error:
+    except ServerError as error:
         fail(str(error))
-    click.echo(f"{stores.describe(config)}: defragmented in {time.monotonic() - started_s:.1f} s")
+    took_s = time.monotonic() - started_s
+    if output == "json":
+        click.echo(json.dumps({"store": stores.describe(config), "elapsed_s": round(took_s, 3)}))
+    else:
+        click.echo(f"{stores.describe(config)}: defragmented in {took_s:.1f} s")
 
 
 @store.command()
@@ -82,7 +86,8 @@ def defragment(config_path: Path | None, data_dir: Path | None) -> None:
     "--to", "target", type=click.Path(path_type=Path), required=True, help="A server.yaml with the other store."
 )
 @click.option("--force", is_flag=True, help="Also into a store that holds something.")
-def migrate(config_path: Path | None, data_dir: Path | None, target: Path, force: bool) -> None:
+@output_option
+def migrate(config_path: Path | None, data_dir: Path | None, target: Path, force: bool, output: str) -> None:
     """Copy everything into another store, SQLite or etcd; no server may run on either.
 
     Then let the server start with the configuration that --to names. Revisions go on where they were.
@@ -97,9 +102,13 @@ def migrate(config_path: Path | None, data_dir: Path | None, target: Path, force
         fail(f"both configurations name {stores.describe(source)}: change store in {target}", EXIT_BAD_INPUT)
     try:
         moved = asyncio.run(_copy(source, wanted, force=force))
-    except StorageError as error:
+    except ServerError as error:
         fail(str(error))
-    click.echo(f"copied {moved} objects from {stores.describe(source)} to {stores.describe(wanted)}")
+    names = stores.describe(source), stores.describe(wanted)
+    if output == "json":
+        click.echo(json.dumps({"from": names[0], "to": names[1], "objects": moved}))
+    else:
+        click.echo(f"copied {moved} objects from {names[0]} to {names[1]}")
 
 
 async def _copy(source: ServerConfig, target: ServerConfig, *, force: bool) -> int:

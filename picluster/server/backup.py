@@ -39,13 +39,14 @@ class Saved(NamedTuple):
 
 
 async def save(config: ServerConfig, path: Path, clock: Clock) -> Saved:
-    """Write a backup to ``path``, whole or not at all; the server may run. Raises ``ServerError``, ``StorageError``."""
+    """Write a backup to ``path``, whole or not at all; the server may run. Raises ``ServerError``."""
     contents = await store.read(config)
     saved = Saved(now_rfc3339(clock.now()), VERSION, contents.revision, len(contents.records))
     try:
         with tempfile.TemporaryDirectory(prefix=".picluster-backup-", dir=path.parent) as scratch:
             database, fresh = Path(scratch) / STORE, Path(scratch) / "backup"
-            sqlitecontents.write(contents, database, bump=0)
+            with store.explained():
+                sqlitecontents.write(contents, database, bump=0)
             _pack(fresh, _manifest(saved, database), database, config.pki_dir)
             fresh.rename(path)
     except OSError as error:
@@ -56,11 +57,12 @@ async def save(config: ServerConfig, path: Path, clock: Clock) -> Saved:
 async def restore(config: ServerConfig, path: Path, *, force: bool, pki: bool) -> Saved:
     """Make the store, and with ``pki`` the certificates and keys, what they were. No server may run.
 
-    Files that are there are moved aside only under ``force``. Raises ``ServerError``, ``StorageError``.
+    Files that are there are moved aside only under ``force``. Raises ``ServerError``.
     """
     with tempfile.TemporaryDirectory(prefix="picluster-restore-") as scratch:
         saved = unpack(path, Path(scratch))
-        contents = sqlitecontents.read(Path(scratch) / STORE)
+        with store.explained():
+            contents = sqlitecontents.read(Path(scratch) / STORE)
         if pki:
             _put_pki(Path(scratch) / PKI, config.pki_dir, force=force)
         await store.write(config, contents, bump=BUMP, force=force)
