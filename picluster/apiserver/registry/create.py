@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from picluster.api import errors, meta
-from picluster.api.resources import CERTIFICATE_SIGNING_REQUESTS, SERVICES
+from picluster.api.resources import (
+    CERTIFICATE_SIGNING_REQUESTS,
+    RESOURCE_CLAIM_TEMPLATES,
+    RESOURCE_CLAIMS,
+    SERVICES,
+)
 from picluster.api.strategy import certificatesigningrequest
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import CREATE
 from picluster.apiserver.answers import Answer
-from picluster.apiserver.registry import ipaddresses, ownership
+from picluster.apiserver.registry import adminaccess, ipaddresses, ownership
 from picluster.apiserver.registry.registry import Registry, Write, read_object
 from picluster.apiserver.registry.services import normalize
 
@@ -41,6 +46,8 @@ async def create_owned(registry: Registry, write: Write, obj: Object) -> Answer:
     _place(write, obj)  # admission may have put it elsewhere
     if (guard := registry.guards.get(write.resource)) is not None:
         guard(write, obj, None)
+    if write.resource is RESOURCE_CLAIMS or write.resource is RESOURCE_CLAIM_TEMPLATES:
+        adminaccess.check(registry, write, obj)
     if write.resource is CERTIFICATE_SIGNING_REQUESTS:
         user, extra = write.user, {key: list(values) for key, values in write.user.extra}
         certificatesigningrequest.requested_by(obj, user.name, user.uid, sorted(user.groups), extra)

@@ -269,3 +269,18 @@ async def test_component_statuses_are_the_servers_own_health(admin: Any) -> None
     assert (await admin.delete("/api/v1/componentstatuses/etcd-0")).code == 405
     table = await admin.get("/api/v1/componentstatuses", Accept="application/json;as=Table;v=v1;g=meta.k8s.io")
     assert table.body["rows"][0]["cells"] == ["etcd-0", "Healthy", "ok", ""]
+
+
+@pytest.mark.parametrize("plural", ["resourceclaims", "resourceclaimtemplates"])
+async def test_devices_for_administrators_are_asked_for_where_that_is_allowed(admin: Any, plural: str) -> None:
+    devices = {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu", "adminAccess": True}}]}}
+    spec = devices if plural == "resourceclaims" else {"spec": devices}
+    refused = await admin.create(collection(plural), {"metadata": {"name": "one"}, "spec": spec})
+    assert refused.code == 422 and refused.body["details"]["causes"] == [{
+        "reason": "FieldValueForbidden", "field": "spec.devices.requests[0].adminAccess", "message":
+        "Forbidden: admin access to devices requires the `resource.kubernetes.io/admin-access: true` label on the"
+        " containing namespace",
+    }]  # fmt: skip
+    labels = {"metadata": {"labels": {"resource.kubernetes.io/admin-access": "true"}}}
+    assert (await admin.patch("/api/v1/namespaces/default", labels)).code == 200
+    assert (await admin.create(collection(plural), {"metadata": {"name": "one"}, "spec": spec})).code == 201
