@@ -447,3 +447,51 @@ async def test_definitions_are_in_openapi(admin: Any, group: str) -> None:
     assert "properties" not in swagger[f"{prefix}.Gadget"]
     await undefine(admin, f"widgets.{group}")
     assert f"{prefix}.Widget" not in (await admin.get("/openapi/v2")).body["definitions"]
+
+
+async def test_a_version_that_is_not_served_any_more_is_gone(admin: Any) -> None:
+    await define(admin, definition(version("v1", SPEC), version("v2", SPEC, storage=False)))
+    path = "/apis/example.com/v2/namespaces/default/widgets"
+    await admin.create(path, widget(api_version="example.com/v2"))
+    versions = [version("v1", SPEC), {**version("v2", SPEC, storage=False), "served": False}]
+    await admin.patch(f"{CRDS}/{NAME}", {"spec": {"versions": versions}})
+    assert (await admin.get(f"{path}/a")).code == 404
+    assert [one["version"] for one in (await admin.get("/apis/example.com")).body["versions"]] == ["v1"]
+    assert (await admin.get(f"{WIDGETS}/a")).code == 200
+
+
+async def test_objects_without_a_namespace_have_paths_without_one(admin: Any) -> None:
+    await define(admin, definition(scope="Cluster"))
+    path = "/apis/example.com/v1/widgets"
+    assert (await admin.create(path, widget())).code == 201
+    assert "namespace" not in (await admin.get(f"{path}/a")).body["metadata"]
+    assert (await admin.get(WIDGETS)).code == 404
+
+
+async def test_the_end_of_a_definition_goes_on_after_a_restart(
+    start: Callable[..., Any], caller: Callable[..., Any], tmp_path: Any
+) -> None:
+    server = await start(SqliteBackend(tmp_path / "store.db"))
+    admin = await caller(server)
+    await define(admin, definition(kind="Gadget"))
+    await admin.create("/apis/example.com/v1/namespaces/default/gadgets", {**widget(), "kind": "Gadget"})
+    await undefine(admin, "gadgets.example.com")
+    await define(admin, definition())
+    held = widget()
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+    await admin.create(WIDGETS, held)
+    await admin.delete(f"{CRDS}/{NAME}")
+    await server.stop()
+    admin = await caller(await start(SqliteBackend(tmp_path / "store.db")))
+    assert (await admin.get(f"{CRDS}/gadgets.example.com")).code == 404
+    await admin.patch(f"{WIDGETS}/a", {"metadata": {"finalizers": None}})
+    await until(admin, NAME, lambda now: now.get("code") == 404)
+    assert (await admin.get("/metrics")).code == 200
+
+
+async def test_a_definition_that_nobody_could_serve_can_be_deleted(admin: Any) -> None:
+    await define(admin, definition())
+    await admin.create(CRDS, definition(kind="Gadget", names={"shortNames": ["widget"]}))
+    await until(admin, "gadgets.example.com", lambda now: conditions(now).get("NamesAccepted"))
+    await undefine(admin, "gadgets.example.com")
+    assert (await admin.get(WIDGETS)).code == 200
