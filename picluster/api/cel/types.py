@@ -80,17 +80,21 @@ class ObjectType(Type):
 
 
 class ListType(Type):
-    """A list that is compared and added as ``x-kubernetes-list-type`` says; equal to any other list of its elements."""
+    """A list that is compared and added as ``x-kubernetes-list-type`` says; a plain one is like any other list."""
 
     __slots__ = ("list_type", "map_keys")
 
     def __init__(self, element: Type, list_type: str = "", map_keys: tuple[str, ...] = ()) -> None:
         super().__init__("list", element)
-        self.list_type = list_type
+        self.list_type = "" if list_type == "atomic" else list_type
         self.map_keys = map_keys
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Type) and other.name == "list" and self.params == other.params
+        if not isinstance(other, Type) or other.name != "list" or self.params != other.params:
+            return False
+        if isinstance(other, ListType):
+            return (self.list_type, self.map_keys) == (other.list_type, other.map_keys)
+        return not self.list_type
 
     def __hash__(self) -> int:
         return self._hash

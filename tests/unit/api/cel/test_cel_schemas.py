@@ -111,6 +111,15 @@ def test_expressions_are_checked_against_the_schema(source: str, message: str) -
     assert message in str(raised.value)
 
 
+def test_lists_of_one_element_type_are_told_apart() -> None:
+    """Programs are kept by their source and types: a set must not be taken for a list, nor the other way round."""
+    for list_type, same in (("atomic", False), ("set", True), ("atomic", False)):
+        declared = schema_type({"type": "array", "items": STRING, "x-kubernetes-list-type": list_type})
+        assert declared is not None
+        program = compile_expression("self == oldSelf", {"self": declared, "oldSelf": declared})
+        assert program.evaluate({"self": ["a", "b"], "oldSelf": ["b", "a"]}) is same
+
+
 def test_our_own_kinds_have_types() -> None:
     deployment = built_in_type("io.k8s.api.apps.v1.Deployment")
     good = "object.spec.replicas > 1 && object.spec.template.spec.containers.all(c, c.image != '')"
