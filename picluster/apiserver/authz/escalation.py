@@ -19,6 +19,7 @@ from picluster.apiserver.authz.rules import FULL_AUTHORITY, Rule
 from picluster.apiserver.registry.registry import Registry, Write
 
 GROUP = "rbac.authorization.k8s.io"
+PLURALS = {"ClusterRole": "clusterroles", "Role": "roles"}
 COLLECTED = ("ownerReferences", "finalizers")
 
 
@@ -45,10 +46,10 @@ class Escalation:
 
     def binding(self, write: Write, new: Object, old: Object | None) -> None:
         """Raise ``ApiError`` 403 for a binding to a role that its writer neither holds nor may bind."""
-        if MASTERS in write.user.groups or _only_collected(new, old):
-            return
         role = new.get("roleRef") or {}
         kind, name = role.get("kind", ""), role.get("name", "")
+        if MASTERS in write.user.groups or _only_collected(new, old) or kind not in PLURALS:
+            return  # a role of no such kind is refused by the binding's validation
         if self._may_bind(write, role.get("apiGroup") or GROUP, kind, name):
             return
         try:
@@ -64,12 +65,8 @@ class Escalation:
         return self._chain.decide(asked).allowed
 
     def _may_bind(self, write: Write, group: str, kind: str, name: str) -> bool:
-        plural = {"ClusterRole": "clusterroles", "Role": "roles"}.get(kind)
-        if plural is None:
-            return False
-        return self._chain.decide(
-            Attributes(write.user, "bind", write.namespace, group, "*", plural, name=name)
-        ).allowed
+        asked = Attributes(write.user, "bind", write.namespace, group, "*", PLURALS[kind], name=name)
+        return self._chain.decide(asked).allowed
 
     def _confirm(self, write: Write, obj: Object, granted: Iterable[Rule]) -> None:
         """``ConfirmNoEscalation``."""

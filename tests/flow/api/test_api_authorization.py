@@ -119,6 +119,8 @@ async def test_nobody_grants_what_he_does_not_hold(admin: Any, as_ann: Any) -> N
     assert taken.code == 403 and 'Resources:["*"]' in taken.body["message"]
     lost = await as_ann("POST", BINDINGS, binding("d", "nowhere", ANN))
     assert (lost.code, lost.body["message"]) == (404, 'role.rbac.authorization.k8s.io "nowhere" not found')
+    odd = await as_ann("POST", BINDINGS, binding("d", "x", ANN, kind="Pod"))
+    assert odd.code == 422 and "roleRef.kind" in odd.body["message"]
     gathering = named("all", aggregationRule={"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]})
     unfit = await as_ann("POST", CLUSTER_ROLES, gathering)
     assert unfit.body["message"].endswith("must have cluster-admin privileges to use the aggregationRule")
