@@ -25,6 +25,7 @@ OUTPUTS = ("table", "wide", "json", "yaml", "name")
 @click.option("-l", "--selector", default="", help="Only objects with these labels, such as app=web.")
 @click.option("--field-selector", default="", help="Only objects with these fields, such as spec.nodeName=pi-1.")
 @click.option("-o", "--output", type=click.Choice(OUTPUTS), default="table", show_default=True)
+@click.option("--show-managed-fields", is_flag=True, help="Keep metadata.managedFields in JSON and YAML.")
 @namespace_option
 @cluster_options
 def get(
@@ -33,6 +34,7 @@ def get(
     selector: str,
     field_selector: str,
     output: str,
+    show_managed_fields: bool,
     namespace: str,
     kubeconfig: Path | None,
     inventory: Path | None,
@@ -46,7 +48,8 @@ def get(
       picluster get deployments,pods -l app=web
     """
     selectors = {"labelSelector": selector, "fieldSelector": field_selector}
-    run(_get(what, None if all_namespaces else namespace, selectors, output, kubeconfig, inventory))
+    where = None if all_namespaces else namespace
+    run(_get(what, where, selectors, output, kubeconfig, inventory, owners=show_managed_fields))
 
 
 async def _get(
@@ -56,6 +59,8 @@ async def _get(
     output: str,
     kubeconfig: Path | None,
     inventory: Path | None,
+    *,
+    owners: bool,
 ) -> None:
     from picluster.cli._kinds import lookup, split
 
@@ -75,7 +80,7 @@ async def _get(
     if output in ("table", "wide"):
         _print_tables(found, namespace, wide=output == "wide")
     else:
-        _print_objects(found, output)
+        _print_objects(found, output, owners=owners)
 
 
 async def _read(client: Client, path: str, params: dict[str, str], accept: str) -> dict[str, Any]:
@@ -102,8 +107,12 @@ def _print_tables(found: dict[Resource, list[dict[str, Any]]], namespace: str | 
     click.echo(f"No resources found in {namespace} namespace." if inside else "No resources found", err=True)
 
 
-def _print_objects(found: dict[Resource, list[dict[str, Any]]], output: str) -> None:
+def _print_objects(found: dict[Resource, list[dict[str, Any]]], output: str, *, owners: bool) -> None:
     from picluster.cli._kinds import called
+
+    for item in _items([body for bodies in found.values() for body in bodies]):
+        if not owners:
+            item["metadata"].pop("managedFields", None)
 
     if output == "name":
         for resource, bodies in found.items():

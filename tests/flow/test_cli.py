@@ -161,6 +161,9 @@ def test_get_prints_tables(shop: Commands) -> None:
 def test_get_prints_objects(shop: Commands) -> None:
     found = json.loads(shop.good("get", "deployment", "web", "-n", "shop", "-o", "json"))
     assert (found["kind"], found["spec"]["replicas"]) == ("Deployment", 2)
+    assert "managedFields" not in found["metadata"]
+    shown = shop.good("get", "deployment", "web", "-n", "shop", "-o", "json", "--show-managed-fields")
+    assert json.loads(shown)["metadata"]["managedFields"][0]["manager"] == "picluster"
     assert yaml.safe_load(shop.good("get", "deployment", "web", "-n", "shop", "-o", "yaml")) == found
     names = shop.good("get", "nodes", "hollow-0001", "hollow-0003", "-o", "name")
     assert names.split() == ["node/hollow-0001", "node/hollow-0003"]
