@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from picluster.apiserver.encryption.providers import CIPHERS, KEY_BYTES, Cipher
+from picluster.apiserver.encryption.providers import CIPHERS, KEY_BYTES, Cipher, Lazy
 
 API_VERSIONS = ("apiserver.config.k8s.io/v1", "apiserver.config.k8s.io/v1beta1", "apiserver.config.k8s.io/v1alpha1")
 KIND = "EncryptionConfiguration"
@@ -123,7 +123,7 @@ def _key(kind: str, key: Any, where: str) -> Key:
         raise ValueError(f"{where}.secret is no base64") from None
     if len(raw) not in KEY_BYTES[kind]:
         raise ValueError(f"{where}.secret must be of {' or '.join(map(str, KEY_BYTES[kind]))} bytes, in base64")
-    return Key(name, kind, f"k8s:enc:{kind}:v1:{name}:".encode(), CIPHERS[kind](raw))
+    return Key(name, kind, f"k8s:enc:{kind}:v1:{name}:".encode(), Lazy(kind, raw))
 
 
 def _list(entry: Any, name: str, where: str) -> list[Any]:

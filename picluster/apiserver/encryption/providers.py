@@ -1,12 +1,13 @@
 """The providers: one key each, authenticated by the object's place in the store where the cipher can do that.
 
-Sources: ``k8s.io/apiserver/pkg/storage/value/encrypt``. Of each kind a library is imported when its first key is read.
+Sources: ``k8s.io/apiserver/pkg/storage/value/encrypt``. Of each kind a library is imported when its first key is used.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Protocol
 
 NONCE_BYTES = {"aesgcm": 12, "aescbc": 16, "secretbox": 24}
@@ -99,6 +100,24 @@ class SecretBox:
             return self._box.decrypt(data)
         except (CryptoError, ValueError) as error:
             raise DecryptionError from error
+
+
+class Lazy:
+    """A cipher that is made, and its library loaded, when the first value needs it."""
+
+    def __init__(self, kind: str, key: bytes) -> None:
+        self._kind = kind
+        self._key = key
+
+    @cached_property
+    def _cipher(self) -> Cipher:
+        return CIPHERS[self._kind](self._key)
+
+    def encrypt(self, plain: bytes, place: bytes) -> bytes:
+        return self._cipher.encrypt(plain, place)
+
+    def decrypt(self, data: bytes, place: bytes) -> bytes:
+        return self._cipher.decrypt(data, place)
 
 
 CIPHERS: dict[str, Callable[[bytes], Cipher]] = {"aesgcm": AesGcm, "aescbc": AesCbc, "secretbox": SecretBox}
