@@ -33,7 +33,7 @@ HOP_BY_HOP = frozenset(
     ("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
      "transfer-encoding", "upgrade")
 )  # fmt: skip
-NEVER_PASSED = frozenset({"authorization", "host"})
+NEVER_PASSED = frozenset({"authorization", "expect", "host"})
 
 Rewrite = Callable[[web.BaseRequest, aiohttp.ClientResponse], "Rewriter | None"]
 

@@ -6,6 +6,7 @@ A ``clientConfig`` has a ``url``, or a ``service`` (``namespace``, ``name``, ``p
 
 from __future__ import annotations
 
+import io
 import ssl
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -62,28 +63,31 @@ class WebhookClient:
         """Post ``review`` as JSON and return the decoded answer; raises ``CallFailed``."""
         place = self._place(config, timeout_s)
         try:
-            async with self._request(place, config, review, timeout_s) as answer:
-                body = await _bounded(answer)
+            try:
+                code, body = await self._ask(place, config, review, timeout_s)
+            except aiohttp.ServerDisconnectedError:  # a kept connection that the webhook was just giving up
+                code, body = await self._ask(place, config, review, timeout_s)
         except Untrusted as error:
             raise CallFailed(str(error)) from None
         except TimeoutError:
             raise CallFailed(f'failed to call webhook: Post "{place.shown}": context deadline exceeded') from None
         except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
             raise CallFailed(f'failed to call webhook: Post "{place.shown}": {cause(error)}') from None
-        return _decoded(answer.status, body)
+        return _decoded(code, body)
 
-    def _request(
+    async def _ask(
         self, place: Place, config: Mapping[str, Any], review: Object, timeout_s: float
-    ) -> aiohttp.client._RequestContextManager:
-        return self._open().post(
+    ) -> tuple[int, bytes]:
+        async with self._open().post(
             place.url,
-            data=orjson.dumps(review),
+            data=io.BytesIO(orjson.dumps(review)),
             headers={**_HEADERS, "Host": place.host},
             ssl=self._trust.context(config.get("caBundle") or ""),
             server_hostname=place.server_name,
             timeout=aiohttp.ClientTimeout(total=timeout_s),
             allow_redirects=False,
-        )
+        ) as answer:
+            return answer.status, await _bounded(answer)
 
     def _place(self, config: Mapping[str, Any], timeout_s: float) -> Place:
         query = f"timeout={timeout_s:g}s"

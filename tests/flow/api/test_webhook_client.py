@@ -91,6 +91,38 @@ async def test_answers_that_are_none(webhooks: WebhookClient, hook: HttpsServer,
     assert why.format(url=f"{hook.url}{path}?timeout=0.5s") in str(failed.value)
 
 
+async def test_a_connection_that_was_given_up_is_made_again(server: ApiServer) -> None:
+    asked = []
+
+    async def shy(request: web.BaseRequest) -> web.StreamResponse:
+        asked.append(request.path)
+        if len(asked) == 2 and request.transport is not None:
+            request.transport.abort()
+        return web.json_response({})
+
+    webhooks = WebhookClient(server.cache)
+    async with HttpsServer(shy) as hook:
+        for _ in range(2):
+            assert await webhooks.post({"url": hook.url, "caBundle": hook.ca_bundle}, {}) == {}
+        await webhooks.close()
+    assert len(asked) == 3
+
+
+async def test_a_large_review_and_a_large_answer_pass(server: ApiServer) -> None:
+    async def large(request: web.BaseRequest) -> web.StreamResponse:
+        size = 0
+        async for chunk in request.content.iter_any():
+            size += len(chunk)
+        return web.json_response({"size": size, "filler": "x" * (4 << 20)})
+
+    webhooks = WebhookClient(server.cache)
+    async with HttpsServer(large) as hook:
+        answer = await webhooks.post({"url": hook.url, "caBundle": hook.ca_bundle}, {"x": "y" * (3 << 20)})
+        await webhooks.close()
+    assert answer["size"] > 3 << 20
+    assert len(answer["filler"]) == 4 << 20
+
+
 async def test_only_the_bundle_is_trusted(webhooks: WebhookClient, hook: HttpsServer) -> None:
     async with HttpsServer(echo) as other:
         with pytest.raises(CallFailed, match="tls: failed to verify certificate: x509"):
