@@ -13,14 +13,16 @@ from picluster.api.types import Object
 
 Failures = list[FieldError]
 
+_URL_FORM = "; desired format: https://host[/path]"
 
-def validate(config: Object, path: str, failures: Failures, *, may_be_local: bool) -> None:
-    """A ``clientConfig``; ``may_be_local`` allows a URL that leads to this machine."""
+
+def validate(config: Object, path: str, failures: Failures) -> None:
+    """Where a webhook is: a URL, or a Service of the cluster."""
     url, service = config.get("url"), config.get("service")
     if (url is None) == (service is None):
         failures.append(required(path, "exactly one of url or service is required"))
     elif url is not None:
-        _url(url, f"{path}.url", failures, may_be_local)
+        _url(url, f"{path}.url", failures)
     elif service is not None:
         _service(service, f"{path}.service", failures)
 
@@ -35,51 +37,47 @@ def bundle(text: str, path: str, failures: Failures) -> None:
         failures.append(invalid_value(path, text, why))
 
 
-def _url(url: str, path: str, failures: Failures, may_be_local: bool) -> None:
-    form = "; desired format: https://host[/path]"
+def _url(url: str, path: str, failures: Failures) -> None:
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        failures.append(required(path, f"url must be a valid URL: {error}{form}"))
+        failures.append(required(path, f"url must be a valid URL: {error}{_URL_FORM}"))
         return
     if parts.scheme != "https":
-        why = f"'https' is the only allowed URL scheme{form}"
-        failures.append(invalid_value(path, parts.scheme, why))
-    if not parts.netloc:
-        failures.append(invalid_value(path, parts.netloc, f"host must be specified{form}"))
-    if parts.username is not None:
-        user = parts.netloc.rpartition("@")[0]
+        detail = f"'https' is the only allowed URL scheme{_URL_FORM}"
+        failures.append(invalid_value(path, parts.scheme, detail))
+    user, at, host = parts.netloc.rpartition("@")
+    if not host:
+        failures.append(invalid_value(path, host, f"host must be specified{_URL_FORM}"))
+    if at:
         failures.append(invalid_value(path, user, "user information is not permitted in the URL"))
     if parts.fragment:
         failures.append(invalid_value(path, parts.fragment, "fragments are not permitted in the URL"))
     if parts.query:
         failures.append(invalid_value(path, parts.query, "query parameters are not permitted in the URL"))
-    if not may_be_local and (parts.hostname or "").lower() in ("localhost", "127.0.0.1", "::1"):
-        failures.append(invalid_value(path, parts.hostname, "must not be a loopback address"))
 
 
 def _service(service: Object, path: str, failures: Failures) -> None:
     for field in ("name", "namespace"):
         if not service.get(field):
             failures.append(required(f"{path}.{field}", f"service {field} is required"))
-    port = service.get("port", 443)
-    if not 1 <= port <= 65535:
-        why = "port is not valid: must be between 1 and 65535, inclusive"
-        failures.append(invalid_value(f"{path}.port", port, why))
-    where = service.get("path")
-    if where is not None:
-        _path(where, f"{path}.path", failures)
+    port = service.get("port")
+    if port is not None and (messages := names.port_number(port)):
+        failures.append(invalid_value(f"{path}.port", port, f"port is not valid: {','.join(messages)}"))
+    _url_path(service.get("path") or "", f"{path}.path", failures)
 
 
-def _path(where: str, path: str, failures: Failures) -> None:
-    if not where.startswith("/"):
-        failures.append(invalid_value(path, where, "must start with a '/'"))
+def _url_path(url_path: str, path: str, failures: Failures) -> None:
+    if url_path in ("", "/"):
         return
-    steps = where[1:].split("/")
-    if steps[-1] == "":
-        steps.pop()
-    for index, step in enumerate(steps):
+    if url_path == "//":
+        failures.append(invalid_value(path, url_path, "segment[0] may not be empty"))
+        return
+    if not url_path.startswith("/"):
+        failures.append(invalid_value(path, url_path, "must start with a '/'"))
+    for index, step in enumerate(url_path[1:].removesuffix("/").split("/")):
         if not step:
-            failures.append(invalid_value(path, where, f"segment[{index}] may not be empty"))
-        for message in names.dns1123_subdomain(step) if step else ():
-            failures.append(invalid_value(path, where, f"segment[{index}]: {message}"))
+            failures.append(invalid_value(path, url_path, f"segment[{index}] may not be empty"))
+        else:
+            for message in names.dns1123_subdomain(step):
+                failures.append(invalid_value(path, url_path, f"segment[{index}]: {message}"))

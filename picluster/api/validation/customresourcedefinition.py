@@ -285,7 +285,7 @@ def _conversion(conversion: Object | None, failures: Failures, may_have_bad_bund
     if config is None:
         failures.append(required(f"{path}.webhookClientConfig", "required when strategy is set to Webhook"))
     else:
-        clientconfig.validate(config, f"{path}.webhookClientConfig", failures, may_be_local=True)
+        clientconfig.validate(config, f"{path}.webhookClientConfig", failures)
         if config.get("caBundle") and not may_have_bad_bundle:
             clientconfig.bundle(config["caBundle"], f"{path}.webhookClientConfig.caBundle", failures)
     _reviews(reviews, f"{path}.conversionReviewVersions", failures)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from picluster.api import names
 from picluster.api.errors import FieldError, duplicate, invalid_value, not_supported, required
 from picluster.api.types import Object
-from picluster.api.validation import admission, metadata
+from picluster.api.validation import admission, clientconfig, metadata
 from picluster.api.validation.common import label_selector, named
 
 Failures = list[FieldError]
@@ -18,7 +17,6 @@ ALL_SIDE_EFFECTS = ("None", "NoneOnDryRun", "Some", "Unknown")
 REVIEW_VERSIONS = ("v1", "v1beta1")
 REINVOCATION_POLICIES = ("IfNeeded", "Never")
 TIMEOUT_MAX_S = 30
-_URL_FORM = "; desired format: https://host[/path]"
 
 
 def create(configuration: Object) -> Failures:
@@ -72,7 +70,7 @@ def _webhook(hook: Object, path: str, side_effects: tuple[str, ...], failures: F
         if hook.get(field) is not None:
             label_selector(hook[field], f"{path}.{field}", failures)
     admission.choice(hook, "reinvocationPolicy", REINVOCATION_POLICIES, path, failures)
-    client_config(hook.get("clientConfig") or {}, f"{path}.clientConfig", failures)
+    clientconfig.validate(hook.get("clientConfig") or {}, f"{path}.clientConfig", failures)
     admission.match_conditions(hook.get("matchConditions"), f"{path}.matchConditions", failures)
 
 
@@ -98,60 +96,3 @@ def _review_versions(versions: list[str], path: str, failures: Failures, *, must
             named(names.dns1035_label(version), f"{path}[{index}]", version, failures)
     if must_know_one and not set(versions) & set(REVIEW_VERSIONS):
         failures.append(invalid_value(path, versions, f"must include at least one of {known}"))
-
-
-def client_config(config: Object, path: str, failures: Failures) -> None:
-    """Where a webhook is: a URL, or a Service of the cluster."""
-    url, service = config.get("url"), config.get("service")
-    if (url is None) == (service is None):
-        failures.append(required(path, "exactly one of url or service is required"))
-    elif url is not None:
-        _url(url, f"{path}.url", failures)
-    elif service is not None:
-        _service(service, f"{path}.service", failures)
-
-
-def _url(url: str, path: str, failures: Failures) -> None:
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        failures.append(required(path, f"url must be a valid URL: {error}{_URL_FORM}"))
-        return
-    if parts.scheme != "https":
-        detail = f"'https' is the only allowed URL scheme{_URL_FORM}"
-        failures.append(invalid_value(path, parts.scheme, detail))
-    user, at, host = parts.netloc.rpartition("@")
-    if not host:
-        failures.append(invalid_value(path, host, f"host must be specified{_URL_FORM}"))
-    if at:
-        failures.append(invalid_value(path, user, "user information is not permitted in the URL"))
-    if parts.fragment:
-        failures.append(invalid_value(path, parts.fragment, "fragments are not permitted in the URL"))
-    if parts.query:
-        failures.append(invalid_value(path, parts.query, "query parameters are not permitted in the URL"))
-
-
-def _service(service: Object, path: str, failures: Failures) -> None:
-    for field in ("name", "namespace"):
-        if not service.get(field):
-            failures.append(required(f"{path}.{field}", f"service {field} is required"))
-    port = service.get("port")
-    if port is not None and (messages := names.port_number(port)):
-        failures.append(invalid_value(f"{path}.port", port, f"port is not valid: {','.join(messages)}"))
-    _url_path(service.get("path") or "", f"{path}.path", failures)
-
-
-def _url_path(url_path: str, path: str, failures: Failures) -> None:
-    if url_path in ("", "/"):
-        return
-    if url_path == "//":
-        failures.append(invalid_value(path, url_path, "segment[0] may not be empty"))
-        return
-    if not url_path.startswith("/"):
-        failures.append(invalid_value(path, url_path, "must start with a '/'"))
-    for index, step in enumerate(url_path[1:].removesuffix("/").split("/")):
-        if not step:
-            failures.append(invalid_value(path, url_path, f"segment[{index}] may not be empty"))
-        else:
-            for message in names.dns1123_subdomain(step):
-                failures.append(invalid_value(path, url_path, f"segment[{index}]: {message}"))
