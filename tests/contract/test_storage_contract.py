@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,15 +13,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from picluster.apiserver.encryption.backend import EncryptedBackend
+from picluster.apiserver.encryption.config import parse
 from picluster.storage.backend import Backend, Event, RevisionMismatch, Snapshot, StorageError
 from picluster.storage.etcd import EtcdBackend
 from picluster.storage.memory import MemoryBackend
 from picluster.storage.sqlite import SqliteBackend
 
+KEY = {"name": "key1", "secret": base64.b64encode(bytes(32)).decode()}
+RULE = {"resources": ["*.*"], "providers": [{"aesgcm": {"keys": [KEY]}}]}
+ENCRYPTION = parse(
+    {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "EncryptionConfiguration", "resources": [RULE]}, "the test"
+)
 BACKENDS: dict[str, Callable[[Path], Backend]] = {
     "memory": lambda _: MemoryBackend(),
     "sqlite": lambda directory: SqliteBackend(directory / "store" / "picluster.db"),
     "etcd": lambda directory: EtcdBackend(etcd.shared().config(f"{directory}/")),
+    "encrypted": lambda _: EncryptedBackend(MemoryBackend(), ENCRYPTION),
 }
 
 

@@ -146,7 +146,7 @@ class Trail:
         if created is not None and "objectRef" in event and "name" not in event["objectRef"]:
             name = (created.get("metadata") or {}).get("name")
             event["objectRef"] = {**event["objectRef"], **({"name": name} if name else {})}
-        if self._object is not None and self._scope.level >= REQUEST:
+        if self._object is not None and stage != "RequestReceived":
             event["requestObject"] = self._shown(self._object)
         event.update(more)
         event["requestReceivedTimestamp"] = self._received
