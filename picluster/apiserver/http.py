@@ -127,7 +127,12 @@ class Handler:
 
     async def _serve(self, request: web.BaseRequest, info: RequestInfo, trails: list[Trail]) -> web.StreamResponse:
         """``trails`` gets the one that follows this request, if one does."""
-        found = self._authenticator.authenticate(request, connection_of(request).user)
+        try:
+            found = self._authenticator.authenticate(request, connection_of(request).user)
+        except errors.ApiError:
+            if self._auditor is not None:
+                self._auditor.failed_authentication(request, info)
+            raise
         trail = await self._begin_audit(request, info, found)
         if trail is not None:
             trails.append(trail)

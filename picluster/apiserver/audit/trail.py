@@ -25,6 +25,8 @@ from picluster.util.clock import Clock
 
 ID_HEADER = "Audit-Id"
 ID_MAX = 64
+NOBODY = User("", frozenset())
+FAILED = "Authentication failed, attempted: bearer"
 REQUEST, RESPONSE = LEVELS.index("Request"), LEVELS.index("RequestResponse")
 BODIED = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 RELAYED = frozenset({"proxy", "exec", "attach", "portforward"})
@@ -62,6 +64,14 @@ class Auditor:
             await trail.read_body()
         trail.log("RequestReceived", {})
         return trail
+
+    def failed_authentication(self, request: web.BaseRequest, info: RequestInfo) -> None:
+        """Somebody came with a token that is not good (``WithFailedAuthenticationAudit``)."""
+        scope = self._policy.scope(NOBODY, info)
+        if scope.level:
+            status = {"metadata": {}, "status": "Failure", "message": FAILED, "code": 401}
+            trail = Trail(self, scope, self.identify(request), request, info, NOBODY)
+            trail.log("ResponseStarted", {"responseStatus": status})
 
     def now(self) -> str:
         return now_micro(self._clock.now())
@@ -165,7 +175,7 @@ class Trail:
             "stage": stage,
             "requestURI": request.raw_path,
             "verb": self._info.verb,
-            "user": user_info(self._user),
+            "user": user_info(self._user) if self._user is not NOBODY else {},
         }
         if self._acting is not None:
             event["impersonatedUser"] = user_info(self._acting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,18 @@ async def test_an_answer_carries_the_id_of_its_event(audited: Any) -> None:
         assert len(response.headers["Audit-Id"]) == 36
     ids = [event["auditID"] for event in await running.events()]
     assert ids == ["mine-1"]
+
+
+async def test_a_token_that_is_not_good_leaves_a_trace(audited: Any) -> None:
+    running = await audited(POLICY)
+    config = replace(running.cluster.config, certificate=None, key=None, token="made-up")
+    async with Client(config) as stranger:
+        with pytest.raises(ApiError):
+            await stranger.get(NAMESPACES, "default")
+    (event,) = await running.events("ResponseStarted")
+    assert event["user"] == {} and event["responseStatus"]["code"] == 401
+    assert event["responseStatus"]["message"] == "Authentication failed, attempted: bearer"
+    assert "made-up" not in running.log.read_text()
 
 
 async def test_who_acts_as_somebody_else_is_named(audited: Any) -> None:
