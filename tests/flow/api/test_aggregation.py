@@ -247,3 +247,38 @@ async def test_without_its_api_service_the_group_is_gone(admin: Any, served: Ext
     assert (await admin.delete(MINE)).code == 200
     assert (await admin.get(FLUNDERS)).code == 404
     assert GROUP not in [group["name"] for group in (await admin.get("/apis")).body["groups"]]
+
+
+async def test_an_api_service_is_changed_as_the_sample_server_test_does(
+    admin: Any, served: ExtensionServer, reason: Condition
+) -> None:
+    read = (await admin.get(f"{MINE}/status")).body
+    assert read["status"]["conditions"][0]["type"] == "Available"
+    patched = await admin.patch(MINE, {"spec": {"versionPriority": 400}, "metadata": {"labels": {"e2e": "yes"}}})
+    assert patched.body["spec"]["versionPriority"] == 400
+    listed = (await admin.get(f"{SERVICES}?labelSelector=e2e%3Dyes")).body["items"]
+    assert [item["metadata"]["name"] for item in listed] == [f"{VERSION}.{GROUP}"]
+    update = {"type": "StatusUpdate", "status": "True", "reason": "E2E", "message": "Set by an e2e test"}
+    conditions = {"status": {"conditions": [*read["status"]["conditions"], update]}}
+    answer = await admin.patch(f"{MINE}/status", conditions)
+    assert answer.code == 200, answer.body
+    assert {each["type"] for each in answer.body["status"]["conditions"]} == {"Available", "StatusUpdate"}
+    body = (await admin.get(MINE)).body
+    body["status"]["conditions"] = [each for each in body["status"]["conditions"] if each["type"] != "Available"]
+    assert (await admin.put(f"{MINE}/status", body)).code == 200
+    await reason("Passed")
+    assert (await admin.delete(f"{SERVICES}?labelSelector=e2e%3Dyes")).code == 200
+    assert (await admin.get(MINE)).code == 404
+    assert (await admin.get(f"{SERVICES}/v1.apps")).code == 200
+
+
+async def test_a_server_that_went_away_is_said_to_be_unreachable(
+    admin: Any, served: ExtensionServer, reason: Condition
+) -> None:
+    await served.__aexit__()
+    answer = await admin.get(FLUNDERS)
+    assert (answer.code, "error trying to reach service: dial tcp" in answer.body) == (503, True)
+    slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    assert (await admin.delete(f"{slices}/extension-1")).code == 200
+    await reason("EndpointsNotFound")
+    assert (await admin.get(FLUNDERS)).body == "service unavailable\n"
