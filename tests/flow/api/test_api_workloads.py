@@ -253,6 +253,11 @@ async def test_an_autoscaler_in_both_versions(admin: Any) -> None:
     again = (await admin.get(f"{new}/one")).body
     assert again["spec"]["metrics"] == [memory]
     assert again["metadata"]["annotations"] == {"a": "b"}
+    status = {"currentReplicas": 2, "desiredReplicas": 3, "currentCPUUtilizationPercentage": 50}
+    said = await admin.patch(f"{old}/one/status", {"status": status})
+    assert said.code == 200 and said.body["status"].items() >= status.items(), said.body
+    (seen,) = (await admin.get(f"{new}/one/status")).body["status"]["currentMetrics"]
+    assert seen["resource"] == {"name": "cpu", "current": {"averageUtilization": 50}}
     refused = await admin.patch(f"{old}/one", {"spec": {"maxReplicas": 0}})
     assert refused.code == 422 and "spec.maxReplicas" in refused.body["message"]
 
