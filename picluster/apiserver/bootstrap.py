@@ -22,10 +22,10 @@ from picluster.api.resources import (
 )
 from picluster.api.types import Object
 from picluster.api.validation.priorityclass import SYSTEM_CLASSES
-from picluster.apiserver import flowcontrol
 from picluster.apiserver.authn import AUTHENTICATED, User
 from picluster.apiserver.authz import MASTERS
 from picluster.apiserver.authz.policy.reconcile import reconcile
+from picluster.apiserver.flowcontrol import objects as flowcontrol
 from picluster.apiserver.registry.create import create
 from picluster.apiserver.registry.registry import Registry, Write
 from picluster.apiserver.registry.update import change_object

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from picluster.api.resources import COMPONENT_STATUSES, CONFIGMAPS, SERVICES, TOKEN_REVIEWS
-from picluster.apiserver import connects, flowcontrol, wellknown
+from picluster.apiserver import connects, wellknown
 from picluster.apiserver.admission.access import RequestAccess
 from picluster.apiserver.admission.chain import Chain
 from picluster.apiserver.admission.plugins import ordered
@@ -35,6 +35,7 @@ from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.connection import HttpServer
 from picluster.apiserver.crd.definitions import Definitions
+from picluster.apiserver.flowcontrol.dangling import DanglingSchemas
 from picluster.apiserver.frontproxy import FrontProxy, Peers
 from picluster.apiserver.health import health_handler, metrics_handler
 from picluster.apiserver.http import Features, Handler
@@ -172,7 +173,7 @@ class ApiServer:
         upkeep = Upkeep(
             self._backend, self.cache, self._clock, self.config.compaction_interval_s, self.config.history_s
         )
-        dangling = flowcontrol.DanglingSchemas(self.registry, SELF)
+        dangling = DanglingSchemas(self.registry, SELF)
         dangling.start()
         self._tasks.spawn(dangling.run(), "flow schemas")
         self._tasks.spawn(ipaddresses.keep_right(self.registry), "addresses")
