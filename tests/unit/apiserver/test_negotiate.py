@@ -106,3 +106,14 @@ def test_what_is_read_is_said() -> None:
     )
     with pytest.raises(ApiError, match=r"must be of type ConfigMap.*: empty body"):
         decode_body("application/vnd.kubernetes.protobuf", b"k8s\0", CONFIGMAPS)
+
+
+def test_yaml_that_makes_much_of_little_is_refused() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    for body in ("\n".join(lines), "a: &a\n  b: *a\n"):
+        with pytest.raises(ApiError) as refused:
+            yamlbody.decode(body.encode())
+        assert (refused.value.code, "excessive aliasing" in refused.value.message) == (400, True)
+    assert yamlbody.decode(b"a: &a {x: 1}\nb: *a\n") == ({"a": {"x": 1}, "b": {"x": 1}}, "")
+    assert yamlbody.decode(b"a: 1\na: 2\n")[1].endswith('line 2: key "a" already set in map')
