@@ -33,6 +33,11 @@ class Collection:
     def __len__(self) -> int:
         return len(self.entries)
 
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is kept, remembered or watched."""
+        return not (self.entries or len(self.history) or self.watchers)
+
     def entry(self, key: str, revision: int, wire: bytes) -> Entry:
         """The index entry of an object's bytes."""
         labels, fields = self._view(wire)

@@ -80,6 +80,11 @@ class WatchCache:
             collection.adopt(resource, self.revision)
         return collection
 
+    def release(self, stored_as: str) -> None:
+        """A custom resource is not defined any more: its watches end, and what is left of it is kept without a name."""
+        if stored_as in self.collections:
+            self.adopt(_nameless(stored_as))
+
     def collection(self, resource: Resource) -> Collection:
         return self.collections[resource.stored_as]
 
@@ -119,8 +124,10 @@ class WatchCache:
     def forget(self, revision: int) -> None:
         """Drop the history at or below ``revision``, as the store does when it compacts."""
         self._forgotten = max(self._forgotten, revision)
-        for collection in self.collections.values():
+        for name, collection in list(self.collections.items()):
             collection.history.forget(revision)
+            if collection.resource == _nameless(name) and collection.is_empty:
+                del self.collections[name]
 
     def end_watches(self) -> None:
         """Let every watch end in order: the server stops."""
@@ -133,8 +140,7 @@ class WatchCache:
         resource_id, _, name = key.partition("/")
         collection = self.collections.get(resource_id)
         if collection is None:
-            plural, _, group = resource_id.partition(".")
-            collection = self.adopt(Resource(group, "", "", plural, ""))
+            collection = self.adopt(_nameless(resource_id))
         return collection, name
 
     def _flush(self) -> None:
@@ -163,3 +169,9 @@ class WatchCache:
                 collection.history.lift(revision, filtered_only=new is not None)
             collection.history.append(Change(revision, name, states.get(key), new))
             states[key] = new
+
+
+def _nameless(stored_as: str) -> Resource:
+    """The row for objects of which nothing but the place in storage is known."""
+    plural, _, group = stored_as.partition(".")
+    return Resource(group, "", "", plural, "")

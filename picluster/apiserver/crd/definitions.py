@@ -110,9 +110,7 @@ class Definitions:
         self._unregister(name)
         if definition is None:
             return
-        if (collection := self._cache.collections.get(definition.storage_id)) is not None:
-            for watcher in list(collection.watchers):
-                watcher.end()
+        self._cache.release(definition.storage_id)
         for other in self._group(definition.group, name):
             self._queue.add(other.name)
 
