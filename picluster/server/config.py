@@ -14,7 +14,14 @@ from typing import Any
 import yaml
 
 from picluster.api.profiles import PROFILES
-from picluster.server.security import AuditSettings, ServiceAccountSettings, audit, service_accounts
+from picluster.server.security import (
+    AuditSettings,
+    FrontProxySettings,
+    ServiceAccountSettings,
+    audit,
+    front_proxy,
+    service_accounts,
+)
 
 ROLES = ("apiserver", "scheduler", "controllers")
 KUBECONFIGS = ("scheduler", "controllers")
@@ -56,6 +63,7 @@ class ServerConfig:
     service_accounts: ServiceAccountSettings = field(default_factory=ServiceAccountSettings)
     encryption: Path | None = None
     audit: AuditSettings = field(default_factory=AuditSettings)
+    front_proxy: FrontProxySettings | None = None
     store: StoreConfig = field(default_factory=lambda: StoreConfig())
     kubeconfigs: Mapping[str, Path] = field(
         default_factory=lambda: {name: Path(f"/etc/picluster/{name}.kubeconfig") for name in KUBECONFIGS}
@@ -253,6 +261,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "service_accounts": service_accounts,
     "encryption": _optional_path,
     "audit": audit,
+    "front_proxy": front_proxy,
     "kubeconfigs": _kubeconfigs,
     "store": _store,
 }

@@ -112,7 +112,7 @@ async def apiserver(config: ServerConfig) -> AsyncIterator[None]:
         service_cidr=config.service_cidr,
         agent_client_cert=config.pki_dir / "apiserver-kubelet-client.crt",
         agent_client_key=config.pki_dir / "apiserver-kubelet-client.key",
-        front_proxy=front_proxy(config.pki_dir),
+        front_proxy=front_proxy(config),
         service_accounts=ServiceAccountConfig(
             signing_key=config.signing_key,
             keys=config.service_accounts.keys or (config.pki_dir / "sa.pub",),
@@ -144,12 +144,14 @@ async def apiserver(config: ServerConfig) -> AsyncIterator[None]:
         await bounded(server.stop(), APISERVER_STOP_S, "the API server")
 
 
-def front_proxy(pki_dir: Path) -> FrontProxy | None:
-    """The PKI's front proxy; one that was made before there were any has none."""
+def front_proxy(config: ServerConfig) -> FrontProxy | None:
+    """What is configured, or the PKI's; a PKI that was made before there were front proxies has none."""
     from picluster.apiserver.frontproxy import FrontProxy
 
+    if (given := config.front_proxy) is not None:
+        return FrontProxy(given.client_ca, given.cert, given.key, given.allowed_names)
     names = ("front-proxy-ca.crt", "front-proxy-client.crt", "front-proxy-client.key")
-    client_ca, cert, key = (pki_dir / name for name in names)
+    client_ca, cert, key = (config.pki_dir / name for name in names)
     return FrontProxy(client_ca, cert, key) if cert.exists() else None
 
 

@@ -1,4 +1,4 @@
-"""The parts of ``server.yaml`` about who is believed and what is remembered of them: service accounts, audit."""
+"""The parts of ``server.yaml`` about who is believed and what is remembered: service accounts, front proxies, audit."""
 
 from __future__ import annotations
 
@@ -54,6 +54,27 @@ def audit(value: Any) -> AuditSettings:
     if strange:
         raise ValueError(f"without {', '.join(strange)}: known are {', '.join(AUDIT_READERS)}")
     return AuditSettings(**{key: AUDIT_READERS[key](given) for key, given in value.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class FrontProxySettings:
+    """Who may speak for others (``client_ca`` signs them), and the certificate by which this server does it itself."""
+
+    client_ca: Path
+    cert: Path
+    key: Path
+    allowed_names: tuple[str, ...] = ("front-proxy-client",)
+
+
+def front_proxy(value: Any) -> FrontProxySettings:
+    """Read a mapping of these keys; raises ``ValueError``."""
+    wanted = ("client_ca", "cert", "key")
+    if not isinstance(value, dict) or not set(wanted) <= set(value) <= {*wanted, "allowed_names"}:
+        raise ValueError("a mapping with client_ca, cert and key, each an absolute path, and allowed_names if need be")
+    client_ca, cert, key = (_file(value[name]) for name in wanted)
+    if "allowed_names" not in value:
+        return FrontProxySettings(client_ca, cert, key)
+    return FrontProxySettings(client_ca, cert, key, _texts(value["allowed_names"], "allowed_names"))
 
 
 def _count(value: Any, least: int, most: int, name: str) -> int:

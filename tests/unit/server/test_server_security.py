@@ -41,6 +41,17 @@ def test_all_of_it_is_read() -> None:
     assert parse({"audit": False}, "x").audit.off
 
 
+def test_a_front_proxy_of_one_s_own() -> None:
+    files = {"client_ca": "/pki/proxies.crt", "cert": "/pki/mine.crt", "key": "/pki/mine.key"}
+    given = parse({"front_proxy": files}, "x").front_proxy
+    assert given is not None
+    assert (given.client_ca, given.allowed_names) == (Path("/pki/proxies.crt"), ("front-proxy-client",))
+    given = parse({"front_proxy": {**files, "allowed_names": ["a", "b"]}}, "x").front_proxy
+    assert given is not None
+    assert given.allowed_names == ("a", "b")
+    assert parse({}, "x").front_proxy is None
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -53,6 +64,9 @@ def test_all_of_it_is_read() -> None:
         ({"audit": {"size": 1}}, "must be without size: known are policy, log"),
         ({"audit": {"backups": -1}}, "with backups a number from 0 to 100"),
         ({"encryption": "encryption.yaml"}, "an absolute path"),
+        ({"front_proxy": {"client_ca": "/ca.crt"}}, "must be a mapping with client_ca, cert and key"),
+        ({"front_proxy": {"client_ca": "/a", "cert": "/b", "key": "/c", "x": 1}}, "must be a mapping with client_ca"),
+        ({"front_proxy": {"client_ca": "ca.crt", "cert": "/b", "key": "/c"}}, "with files named by absolute paths"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(content: dict[str, Any], message: str) -> None:
