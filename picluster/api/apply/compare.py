@@ -60,7 +60,7 @@ def _map(of_type: Type, old: Object, new: Object, changed: FieldSet, removed: Fi
     present = of_type.present
     for name, value in new.items():
         before = old.get(name, _ABSENT)
-        if before is value:
+        if before == value:
             continue
         child = of_type.child(name)
         if before is _ABSENT and name in present and child is not None:

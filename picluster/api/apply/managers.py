@@ -95,14 +95,17 @@ def decode_sent(entries: Any) -> Managed:
 
 
 def encode(managed: Managed, before: Managed | None = None, known: dict[Manager, Object] | None = None) -> list[Object]:
-    """The entries in their order; those of claims that are as in ``before`` are taken from ``known``."""
-    kept = {
-        who: made for who, made in (known or {}).items() if before is not None and managed.get(who) is before.get(who)
-    }
+    """The entries in their order; claims and fields that are as in ``before`` are taken as they were written."""
+    before, known = before or {}, known or {}
     return [
-        kept.get(who) or entry(who, claim.version, claim.time, ordered(claim.fields))
+        known[who] if who in known and before.get(who) is claim else _written(who, claim, before.get(who))
         for who, claim in sorted(managed.items(), key=_place)
     ]
+
+
+def _written(who: Manager, claim: Claim, before: Claim | None) -> Object:
+    kept = before is not None and claim.fields is before.fields
+    return entry(who, claim.version, claim.time, claim.fields if kept else ordered(claim.fields))
 
 
 def _place(each: tuple[Manager, Claim]) -> tuple[str, int, str, str, str]:

@@ -42,8 +42,10 @@ def updated(change: Change, managed: Managed, who: Manager, now: str) -> Managed
     fields = managers.stripped(changes.changed)
     if fields:
         before = result.get(who)
-        whole = union(fields, before.fields) if before is not None else fields
-        result[who] = Claim(whole, change.version, now)
+        if before is not None:
+            whole = union(fields, before.fields)
+            fields = before.fields if whole == before.fields else whole
+        result[who] = Claim(fields, change.version, now)
     return managers.cap(result)
 
 
