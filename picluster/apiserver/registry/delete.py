@@ -108,7 +108,7 @@ async def _delete_if_there(registry: Registry, write: Write, options: DeleteOpti
 
 async def _delete_once(registry: Registry, write: Write, options: DeleteOptions, entry: Entry) -> Answer:
     obj = decoded(entry)
-    _check_preconditions(write, options, obj)
+    check_preconditions(write, options, obj)
     if not obj["metadata"].get("deletionTimestamp"):
         strategy.begin_deletion(write.resource, obj, meta.now_rfc3339(registry.clock.now()))
     dry_run = write.dry_run
@@ -172,7 +172,8 @@ def _grace_s(resource: Resource, obj: Object, options: DeleteOptions) -> int:
     return min(pending_s, requested_s if requested_s >= 0 else 1)
 
 
-def _check_preconditions(write: Write, options: DeleteOptions, obj: Object) -> None:
+def check_preconditions(write: Write, options: DeleteOptions, obj: Object) -> None:
+    """Raise ``ApiError`` 409 unless ``obj`` is what the client means to delete."""
     metadata, resource = obj["metadata"], write.resource
     if options.uid and options.uid != metadata.get("uid"):
         why = (

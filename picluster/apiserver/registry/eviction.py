@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import orjson
+
 from picluster.api import errors, meta
 from picluster.api.resources import EVICTION, POD_DISRUPTION_BUDGETS
 from picluster.api.selectors import from_object
@@ -20,7 +22,7 @@ from picluster.apiserver.answers import Answer, success
 from picluster.apiserver.cache.index import Entry
 from picluster.apiserver.cache.selection import select
 from picluster.apiserver.registry.binding import check_subject
-from picluster.apiserver.registry.delete import delete_admitted
+from picluster.apiserver.registry.delete import check_preconditions, delete_admitted
 from picluster.apiserver.registry.options import DeleteOptions, delete_options
 from picluster.apiserver.registry.registry import Registry, Write
 from picluster.apiserver.registry.store import decoded
@@ -42,47 +44,80 @@ async def evict(registry: Registry, write: Write, eviction: Any) -> Answer:
     await registry.admission.validate(attributes)
     options = delete_options({}, eviction.get("deleteOptions"))
     write.dry_run = write.dry_run or options.dry_run
+    pod = decoded(registry.store.get(write.resource, write.namespace, write.name))
+    if not await _deleted_unasked(registry, write, options, pod):
+        await _delete_allowed(registry, write, options)
+    return success(code=201)
+
+
+async def _deleted_unasked(registry: Registry, write: Write, options: DeleteOptions, pod: Object) -> bool:
+    """Delete a pod that asks nobody; one that has not begun only as long as that is so."""
     for _ in range(ATTEMPTS_MAX):
+        phase = (pod.get("status") or {}).get("phase")
+        over = phase in ("Succeeded", "Failed") or bool(pod["metadata"].get("deletionTimestamp"))
+        if not over and phase != "Pending":
+            return False
         try:
-            await _evict_once(registry, write, options)
-            return success(code=201)
+            await _mark_and_delete(registry, write, options if over else _unchanged(options, pod))
+            return True
         except errors.ApiError as error:
-            if error.reason != "Conflict" or options.resource_version:
+            if error.reason != "Conflict" or options.resource_version or options.uid:
                 raise
             lost = error
+        pod = decoded(registry.store.get(write.resource, write.namespace, write.name))
     raise lost
 
 
-async def _evict_once(registry: Registry, write: Write, options: DeleteOptions) -> None:
-    """Raise ``ApiError`` 409 when the pod has changed since it was looked at."""
+async def _delete_allowed(registry: Registry, write: Write, options: DeleteOptions) -> None:
     pod = decoded(registry.store.get(write.resource, write.namespace, write.name))
-    unchanged = replace(options, resource_version=options.resource_version or pod["metadata"]["resourceVersion"])
-    phase, leaving = (pod.get("status") or {}).get("phase"), bool(pod["metadata"].get("deletionTimestamp"))
-    if phase in ("Succeeded", "Failed") or leaving:
-        await delete_admitted(registry, write, options)
-        return
-    if phase == "Pending":
-        await delete_admitted(registry, write, unchanged)
-        return
+    check_preconditions(write, options, pod)
     budget = _budget_of(registry, pod)
-    if budget is None:
-        await delete_admitted(registry, write, options)
-    elif _costs_nothing(pod, decoded(budget)):
-        await _delete_unready(registry, write, options, unchanged, budget.name)
-    else:
+    if budget is not None and _costs_nothing(pod, decoded(budget)):
+        try:
+            await _mark_and_delete(registry, write, _unchanged(options, pod))
+        except errors.ApiError as error:
+            if error.reason == "Conflict" and not options.resource_version:
+                raise _busy(budget.name) from None
+            raise
+        return
+    if budget is not None:
         await _pay(registry, budget, write)
-        await delete_admitted(registry, write, options)
+    await _mark_and_delete(registry, write, options)
 
 
-async def _delete_unready(
-    registry: Registry, write: Write, options: DeleteOptions, unchanged: DeleteOptions, budget: str
-) -> None:
-    try:
-        await delete_admitted(registry, write, unchanged)
-    except errors.ApiError as error:
-        if error.reason == "Conflict" and not options.resource_version:
-            raise _busy(budget) from None
-        raise
+def _unchanged(options: DeleteOptions, pod: Object) -> DeleteOptions:
+    """``options`` for the pod as it was looked at, unless the client names the state it means."""
+    return replace(options, resource_version=options.resource_version or pod["metadata"]["resourceVersion"])
+
+
+async def _mark_and_delete(registry: Registry, write: Write, options: DeleteOptions) -> None:
+    """Say in the pod why it ends (KEP-3329), then delete it."""
+    if not write.dry_run:
+        version = await _mark(registry, write, options)
+        if options.resource_version:
+            options = replace(options, resource_version=version)
+    await delete_admitted(registry, write, options)
+
+
+async def _mark(registry: Registry, write: Write, options: DeleteOptions) -> str:
+    """Add the condition; the pod's resourceVersion then."""
+    for _ in range(ATTEMPTS_MAX):
+        entry = registry.store.get(write.resource, write.namespace, write.name)
+        pod = decoded(entry)
+        check_preconditions(write, options, pod)
+        status = dict(pod.get("status") or {})
+        status["conditions"] = list(status.get("conditions") or ())
+        condition: Object = {
+            "type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
+            "message": "Eviction API: evicting", "observedGeneration": pod["metadata"].get("generation", 0),
+        }  # fmt: skip
+        meta.set_condition(status["conditions"], condition, meta.now_rfc3339(registry.clock.now()))
+        try:
+            wire = await registry.store.replace(write.resource, entry, {**pod, "status": status})
+        except RevisionMismatch:
+            continue
+        return str(orjson.loads(wire)["metadata"]["resourceVersion"])
+    raise errors.conflict(write.resource.group, write.resource.plural, write.name)
 
 
 def _budget_of(registry: Registry, pod: Object) -> Entry | None:
@@ -105,7 +140,7 @@ def _protects(budget: Object, pod: Object) -> bool:
         selector = from_object((budget.get("spec") or {}).get("selector"))
     except errors.ApiError:
         return False
-    return not selector.empty and selector.matches_object(pod)
+    return selector.matches_object(pod)
 
 
 def _costs_nothing(pod: Object, budget: Object) -> bool:

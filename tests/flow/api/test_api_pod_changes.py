@@ -151,7 +151,23 @@ async def test_an_eviction_is_paid_by_the_budget(admin: Any, pod: dict[str, Any]
     assert (condition["type"], condition["status"], condition["reason"]) == (
         "DisruptionAllowed", "False", "InsufficientPods",
     )  # fmt: skip
-    assert (await admin.get(f"{PODS}/web")).body["metadata"]["deletionTimestamp"]
+    gone = (await admin.get(f"{PODS}/web")).body
+    assert gone["metadata"]["deletionTimestamp"]
+    (target,) = [c for c in gone["status"]["conditions"] if c["type"] == "DisruptionTarget"]
+    assert (target["status"], target["reason"]) == ("True", "EvictionByEvictionAPI")
+    assert target["message"] == "Eviction API: evicting" and target["lastTransitionTime"]
+
+
+async def test_an_eviction_of_another_pod_than_meant_costs_nothing(admin: Any, pod: dict[str, Any]) -> None:
+    await running(admin)
+    await budget(admin, disruptionsAllowed=1, currentHealthy=2)
+    meant = {**EVICTION, "deleteOptions": {"preconditions": {"resourceVersion": pod["metadata"]["resourceVersion"]}}}
+    refused = await admin.create(f"{PODS}/web/eviction", meant)
+    assert (refused.code, refused.body["reason"]) == (409, "Conflict")
+    assert (await admin.get(f"{BUDGETS}/web")).body["status"]["disruptionsAllowed"] == 1
+    shown = (await admin.get(f"{PODS}/web")).body
+    assert "deletionTimestamp" not in shown["metadata"]
+    assert all(c["type"] != "DisruptionTarget" for c in shown["status"]["conditions"])
 
 
 @pytest.mark.parametrize(
@@ -192,6 +208,13 @@ async def test_an_unready_pod(admin: Any, pod: dict[str, Any], spec: Any, status
 async def test_a_pending_pod_asks_nobody(admin: Any, pod: dict[str, Any]) -> None:
     await budget(admin)
     assert (await admin.create(f"{PODS}/web/eviction", EVICTION)).code == 201
+
+
+@pytest.mark.parametrize(("selector", "code"), [({}, 429), (None, 201), ({"matchLabels": {"app": "x"}}, 201)])
+async def test_whom_a_budget_protects(admin: Any, pod: dict[str, Any], selector: Any, code: int) -> None:
+    await running(admin)
+    await budget(admin, spec={"selector": selector})
+    assert (await admin.create(f"{PODS}/web/eviction", EVICTION)).code == code
 
 
 async def test_two_budgets_are_one_too_many(admin: Any, pod: dict[str, Any]) -> None:
