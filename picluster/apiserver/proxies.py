@@ -17,14 +17,13 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from picluster.api import errors
-from picluster.api.resources import ENDPOINT_SLICES, NODES, PODS, SERVICES
+from picluster.api.resources import NODES, PODS, SERVICES
 from picluster.api.types import Object
-from picluster.apiserver.cache.selection import select
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.proxy import agent_address
 from picluster.apiserver.registry.store import Store, decoded
 from picluster.apiserver.relay import Rewriter
-from picluster.apiserver.webhooks.resolve import SERVICE_NAME_LABEL
+from picluster.apiserver.webhooks.resolve import ready_endpoints
 
 SCHEMES = ("http", "https")
 HTML_MAX_BYTES = 8 << 20
@@ -122,14 +121,8 @@ def _proxyable(address: str) -> str:
 
 def _endpoints(cache: WatchCache, namespace: str, service: str, port_name: str) -> Iterator[tuple[str, int]]:
     """Addresses that are those of pods: a proxy leads nowhere else."""
-    selection = select(ENDPOINT_SLICES, namespace, f"{SERVICE_NAME_LABEL}={service}", "")
-    for entry in cache.collection(ENDPOINT_SLICES).select(selection):
-        endpoint_slice = decoded(entry)
-        for port in endpoint_slice.get("ports") or ():
-            if (port.get("name") or "") == port_name and port.get("port"):
-                for endpoint in endpoint_slice.get("endpoints") or ():
-                    if (endpoint.get("conditions") or {}).get("ready") is not False:
-                        yield from _of_pod(cache, namespace, endpoint, port["port"])
+    for endpoint, port in ready_endpoints(cache, namespace, service, port_name):
+        yield from _of_pod(cache, namespace, endpoint, port)
 
 
 def _of_pod(cache: WatchCache, namespace: str, endpoint: Object, port: int) -> Iterator[tuple[str, int]]:

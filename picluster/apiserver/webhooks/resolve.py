@@ -56,15 +56,17 @@ def _port_name(spec: Object, name: str, wanted: int) -> str:
 
 
 def _addresses(cache: WatchCache, namespace: str, name: str, port_name: str) -> Iterator[Address]:
+    for endpoint, port in ready_endpoints(cache, namespace, name, port_name):
+        yield from (Address(address, port) for address in endpoint["addresses"])
+
+
+def ready_endpoints(cache: WatchCache, namespace: str, name: str, port_name: str) -> Iterator[tuple[Object, int]]:
+    """The ready endpoints of a Service with the number of their port of that name."""
     selection = select(ENDPOINT_SLICES, namespace, f"{SERVICE_NAME_LABEL}={name}", "")
     for entry in cache.collection(ENDPOINT_SLICES).select(selection):
         endpoint_slice = decoded(entry)
         for port in endpoint_slice.get("ports") or ():
             if (port.get("name") or "") == port_name and port.get("port"):
-                yield from _ready(endpoint_slice, port["port"])
-
-
-def _ready(endpoint_slice: Object, port: int) -> Iterator[Address]:
-    for endpoint in endpoint_slice.get("endpoints") or ():
-        if (endpoint.get("conditions") or {}).get("ready") is not False:
-            yield from (Address(address, port) for address in endpoint["addresses"])
+                for endpoint in endpoint_slice.get("endpoints") or ():
+                    if (endpoint.get("conditions") or {}).get("ready") is not False:
+                        yield endpoint, port["port"]
