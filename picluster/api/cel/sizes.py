@@ -73,7 +73,7 @@ def _longest(node: Object) -> int:
     if "maxLength" in node:
         return max(0, int(node["maxLength"])) * (1 if form == "byte" else 4)
     if node.get("enum") and form != "byte":
-        return max(len(each.encode()) for each in node["enum"] if isinstance(each, str))
+        return max((len(each.encode()) for each in node["enum"] if isinstance(each, str)), default=0)
     return REQUEST_MAX_BYTES - 2
 
 

@@ -46,6 +46,6 @@ def _note_stored(definition: Object) -> None:
     status = dict(definition.get("status") or {})
     stored = list(status.get("storedVersions") or ())
     for version in definition["spec"].get("versions") or ():
-        if version.get("storage") and version["name"] not in stored:
-            stored.append(version["name"])
+        if version.get("storage") and version.get("name", "") not in stored:
+            stored.append(version.get("name", ""))
     definition["status"] = {**status, "storedVersions": stored}
