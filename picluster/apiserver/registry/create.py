@@ -33,8 +33,6 @@ async def create_read(registry: Registry, write: Write, obj: Object, body: bytes
     _place(write, obj)
     kind = registry.kind(write.resource)
     kind.default(obj)
-    if write.resource is SERVICES:
-        normalize(obj)
     ownership.created(registry, write, obj, body)
     return await create_owned(registry, write, obj)
 
@@ -42,6 +40,8 @@ async def create_read(registry: Registry, write: Write, obj: Object, body: bytes
 async def create_owned(registry: Registry, write: Write, obj: Object) -> Answer:
     """``create`` of an object that has its defaults and its owners."""
     kind = registry.kind(write.resource)
+    if write.resource is SERVICES:
+        normalize(obj)
     await registry.admission.admit(write.attributes(CREATE, obj, None))
     _place(write, obj)  # admission may have put it elsewhere
     if (guard := registry.guards.get(write.resource)) is not None:

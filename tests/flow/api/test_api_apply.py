@@ -278,6 +278,22 @@ async def test_lists_keep_the_order_of_whoever_applies(apply: Any) -> None:
     assert changed.body["spec"]["clusterIP"] == made.body["spec"]["clusterIP"]
 
 
+async def test_a_headless_service_is_applied(apply: Any) -> None:
+    spec = {"clusterIP": "None", "ports": [{"port": 80}], "selector": {"a": "b"}}
+    config = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": spec}
+    made = await apply(f"{SERVICES}/s", config)
+    assert (made.code, made.body["spec"]["clusterIPs"]) == (201, ["None"]), made.body
+    assert owners(made.body)["me/Apply"] == {
+        "f:spec": {
+            "f:clusterIP": {},
+            "f:ports": {'k:{"port":80,"protocol":"TCP"}': {".": {}, "f:port": {}}},
+            "f:selector": {},
+        }
+    }
+    again = await apply(f"{SERVICES}/s", config)
+    assert again.body == made.body
+
+
 async def test_custom_resources_are_applied_by_their_own_schema(apply: Any, admin: Any) -> None:
     properties = {"key": {"type": "string"}, "value": {"type": "string"}}
     items = {"type": "object", "required": ["key"], "properties": properties}
