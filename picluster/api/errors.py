@@ -66,7 +66,7 @@ def _quoted(value: Any) -> str:
     if isinstance(value, bool | int | float | str):
         return json.dumps(value, ensure_ascii=False)
     if value is None:
-        return "null"
+        return '"null"'  # quoted, as ``field.Error`` has it
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -122,7 +122,8 @@ def port(**fields: Any) -> Object:
 @pytest.mark.parametrize(
     ("resource", "body", "expected"),
     [
-        (INGRESSES, {"spec": {}}, ["spec: Invalid value: null: either `defaultBackend` or `rules` must be specified"]),
+        (INGRESSES, {"spec": {}},
+         ["spec: Invalid value: \"null\": either `defaultBackend` or `rules` must be specified"]),
         (INGRESSES, {"spec": {"defaultBackend": backend(port={"name": "http"})}}, []),
         (INGRESSES, {"spec": {"defaultBackend": {}}},
          ['spec.defaultBackend: Invalid value: "": resource or service backend is required']),

@@ -282,7 +282,7 @@ ONE_OF = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeS
          ['spec: Invalid value: "": only one of `sharedCounters` or `devices` is allowed']),
         ({"devices": [{"name": "a"}, {"name": "a"}]}, ['spec.devices[1]: Duplicate value: "a"']),
         ({"devices": [{"name": "a", "allNodes": True}]},
-         ["spec.devices[0]: Invalid value: null: `nodeName`, `nodeSelector` and `allNodes` can only be set if"
+         ["spec.devices[0]: Invalid value: \"null\": `nodeName`, `nodeSelector` and `allNodes` can only be set if"
           " `perDeviceNodeSelection` is set to true in the ResourceSlice spec"]),
         ({"devices": [{"name": "a", "attributes": {"x": {}, "y": {"version": "one"}, "z": {"ints": []}}}]},
          ['spec.devices[0].attributes[x]: Invalid value: "": exactly one value must be specified',

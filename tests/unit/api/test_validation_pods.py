@@ -560,7 +560,7 @@ def test_a_deadline_may_only_shrink(pod: Object) -> None:
         "spec.activeDeadlineSeconds: Invalid value: 61: must be less than or equal to previous value"
     ]
     assert _update_errors(old, _set("spec.activeDeadlineSeconds", ...)) == [
-        "spec.activeDeadlineSeconds: Invalid value: null: must not update from a positive integer to nil value"
+        'spec.activeDeadlineSeconds: Invalid value: "null": must not update from a positive integer to nil value'
     ]
 
 
