@@ -25,6 +25,7 @@ from picluster.apiserver.authz.gate import Gate
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.connection import BODY_MAX_BYTES, connection_of
+from picluster.apiserver.flowcontrol.controller import Flow, FlowControl, Seat, is_long
 from picluster.apiserver.metrics import Metrics
 from picluster.apiserver.registry.registry import Registry
 from picluster.apiserver.requestinfo import RequestInfo, group_version_of, request_info
@@ -51,6 +52,14 @@ class Features:
     delegate: ConnectHandler | None = None
 
 
+@dataclass(slots=True)
+class Passage:
+    """What follows a request on its way: its audit trail, if one does, and the flow it belongs to, once known."""
+
+    trail: Trail | None = None
+    flow: Flow | None = None
+
+
 class Handler:
     """The callable that the HTTP server calls for every request."""
 
@@ -63,6 +72,7 @@ class Handler:
         gate: Gate,
         metrics: Metrics,
         features: Features,
+        flow_control: FlowControl,
         auditor: Auditor | None = None,
     ) -> None:
         self._catalog = catalog
@@ -72,15 +82,16 @@ class Handler:
         self._gate = gate
         self._metrics = metrics
         self._features = features
+        self._flow_control = flow_control
         self._auditor = auditor
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         started_s = time.perf_counter()
         info: RequestInfo | None = None
-        trails: list[Trail] = []
+        passage = Passage()
         try:
             info = self._understood(request)
-            response = await self._serve(request, info, trails)
+            response = await self._serve(request, info, passage)
         except errors.ApiError as error:
             response = error_response(error)
         except web.HTTPRequestEntityTooLarge:
@@ -88,27 +99,27 @@ class Handler:
         except StorageError as error:
             response = error_response(errors.unavailable(str(error)))
         except ConnectionError:
-            self._audited(request, trails, None)
+            self._audited(request, passage.trail, None)
             raise  # the client has gone: there is nobody to answer
         except Exception as error:  # a bug must be answered, or its client waits for ever
             log.exception("%s %s failed", request.method, request.path)
             response = error_response(errors.internal(str(error)))
-        self._audited(request, trails, response)
+        if passage.flow is not None and not response.prepared:
+            response.headers.update(passage.flow.headers)
+        self._audited(request, passage.trail, response)
         self._count(request, info, response.status, time.perf_counter() - started_s)
         return response
 
-    def _admitted(self, user: User, request: web.BaseRequest, info: RequestInfo, trail: Trail | None) -> User:
-        """Who the request is served as; raises ``ApiError`` for who may not."""
+    def _acting(self, user: User, request: web.BaseRequest, info: RequestInfo, trail: Trail | None) -> User:
+        """Who the request is served as; raises ``ApiError`` for who may not be."""
         if trail is None:
-            return self._gate.admit(user, request, info)
+            return self._gate.acting(user, request, info).user
         try:
             acting = self._gate.acting(user, request, info)
         except errors.ApiError as error:
             trail.decided(Decision(False, "" if error.code == 403 else error.message))
             raise
         trail.acts_as(acting.user, acting.constraint)
-        trail.decided(self._gate.explain(acting.user, info))
-        self._gate.authorize(acting.user, info)
         return acting.user
 
     async def _begin_audit(self, request: web.BaseRequest, info: RequestInfo, found: Authenticated) -> Trail | None:
@@ -116,30 +127,47 @@ class Handler:
             return None
         return await self._auditor.begin(request, info, found.user, found.annotations)
 
-    def _audited(self, request: web.BaseRequest, trails: list[Trail], response: web.StreamResponse | None) -> None:
+    def _audited(self, request: web.BaseRequest, trail: Trail | None, response: web.StreamResponse | None) -> None:
         """Tell the request's id in the answer, and the answer to who follows the request."""
         if self._auditor is None:
             return
         if response is not None and not response.prepared:
-            response.headers[ID_HEADER] = trails[0].id if trails else self._auditor.identify(request)
-        for trail in trails:
+            response.headers[ID_HEADER] = trail.id if trail is not None else self._auditor.identify(request)
+        if trail is not None:
             trail.completed(response)
 
-    async def _serve(self, request: web.BaseRequest, info: RequestInfo, trails: list[Trail]) -> web.StreamResponse:
-        """``trails`` gets the one that follows this request, if one does."""
+    async def _serve(self, request: web.BaseRequest, info: RequestInfo, passage: Passage) -> web.StreamResponse:
+        """Who asks, as whom, and when it is his turn; then what he asks for."""
+        connection = connection_of(request)
         try:
-            found = self._authenticator.authenticate(request, connection_of(request).user)
+            found = self._authenticator.authenticate(request, connection.user)
         except errors.ApiError:
             if self._auditor is not None:
                 self._auditor.failed_authentication(request, info)
             raise
-        trail = await self._begin_audit(request, info, found)
+        passage.trail = await self._begin_audit(request, info, found)
+        user = self._acting(found.user, request, info, passage.trail)
+        if is_long(info):
+            return await self._authorized(request, info, user, passage.trail, None)
+        flow = passage.flow = self._flow_control.flow(user, info)
+        seat = self._flow_control.take(flow, info) or await self._flow_control.wait(flow, info, connection.on_lost)
+        try:
+            return await self._authorized(request, info, user, passage.trail, seat)
+        finally:
+            seat.free()
+
+    async def _authorized(
+        self, request: web.BaseRequest, info: RequestInfo, user: User, trail: Trail | None, seat: Seat | None
+    ) -> web.StreamResponse:
+        """What is asked for, if ``user`` may; raises ``ApiError``."""
         if trail is not None:
-            trails.append(trail)
-        user = self._admitted(found.user, request, info, trail)
+            trail.decided(self._gate.explain(user, info))
+        self._gate.authorize(user, info)
         resource = info.target.resource
         delegated, delegate = self._catalog.delegated, self._features.delegate
         if delegated and delegate is not None and group_version_of(info.path) in delegated:
+            if seat is not None and info.verb == "watch":
+                seat.free()
             return await delegate(request, info, user)
         if resource is None:
             return await self._path_handler(info)(request, info)
@@ -149,7 +177,7 @@ class Handler:
         if connect is not None:
             return await connect(request, info, user)
         authorize = partial(self._gate.authorize, user)
-        call = Call(request, info, resource, user, self._registry, self._cache, authorize)
+        call = Call(request, info, resource, user, self._registry, self._cache, authorize, seat)
         if trail is not None:
             call.annotations = trail.annotations
         return await serve(call)

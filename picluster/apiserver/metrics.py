@@ -45,6 +45,13 @@ class Metrics:
             buckets=LATENCY_BUCKETS_S,
             registry=self._registry,
         )
+        self.flow_wait_seconds = Histogram(
+            "apiserver_flowcontrol_request_wait_duration_seconds",
+            "Time that requests waited in a queue of their priority level.",
+            ("priority_level", "flow_schema", "execute"),
+            buckets=LATENCY_BUCKETS_S,
+            registry=self._registry,
+        )
         self.stale_tokens = Counter(
             "serviceaccount_stale_tokens_total",
             "Uses of service account tokens after the time at which they should have been renewed.",
@@ -66,6 +73,10 @@ class Metrics:
         self._counted(verb, group, resource, subresource, code).inc()
         if verb != "watch":
             self._timed(verb, group, resource).observe(seconds)
+
+    def add(self, collector: Collector) -> None:
+        """Show also what ``collector`` reads when somebody asks."""
+        self._registry.register(collector)
 
     def render(self) -> bytes:
         return generate_latest(self._registry)

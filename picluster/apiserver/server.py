@@ -35,6 +35,8 @@ from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.connection import HttpServer
 from picluster.apiserver.crd.definitions import Definitions
+from picluster.apiserver.flowcontrol import figures
+from picluster.apiserver.flowcontrol.controller import READ_SEATS, WRITE_SEATS, FlowControl
 from picluster.apiserver.flowcontrol.dangling import DanglingSchemas
 from picluster.apiserver.frontproxy import FrontProxy, Peers
 from picluster.apiserver.health import health_handler, metrics_handler
@@ -70,7 +72,8 @@ class ApiServerConfig:
     certificate to show to agents (``agent_client_cert``, ``agent_client_key``); service account tokens are made and
     taken when there are keys for them (``service_accounts``). ``disabled_admission`` names plugins as
     kube-apiserver's ``--disable-admission-plugins`` does; ``encryption`` is an EncryptionConfiguration,
-    ``audit`` what is logged of requests.
+    ``audit`` what is logged of requests. The sum of ``max_requests_inflight`` and ``max_mutating_requests_inflight`` is
+    what the priority levels have shares of.
     """
 
     cert: Path
@@ -89,6 +92,8 @@ class ApiServerConfig:
     service_accounts: ServiceAccountConfig | None = None
     encryption: Path | None = None
     audit: AuditConfig | None = None
+    max_requests_inflight: int = READ_SEATS
+    max_mutating_requests_inflight: int = WRITE_SEATS
 
 
 def opened(config: ApiServerConfig, backend: Backend) -> tuple[Backend, Collection[str]]:
@@ -135,6 +140,9 @@ class ApiServer:
         self._policy_status = PolicyStatus(self.cache, self.catalog, self.registry, clock)
         self._aggregator = Aggregator(self.registry, self.cache, self.catalog, self._relay, proxy_identity(config))
         self.features.delegate = self._aggregator.delegate
+        seats = config.max_requests_inflight + config.max_mutating_requests_inflight
+        self.flow_control = FlowControl(self.cache, self._metrics, clock, seats)
+        self._metrics.add(figures.Figures(self.flow_control))
         self._tasks = Tasks("apiserver")
         self._auditor = auditor(config.audit, self._metrics, clock) if config.audit is not None else None
         self._authenticator = self._authentication()
@@ -159,6 +167,7 @@ class ApiServer:
             self._policy_status.start(self._tasks)
             self._aggregator.load()
             self._authorization.load()
+            self.flow_control.load()
             ipaddresses.follow(self.registry)
             self._services.load(self.cache.collection(SERVICES).entries.values())
             await ipaddresses.repair(self.registry)
@@ -188,6 +197,7 @@ class ApiServer:
         if self._listener is not None:
             self._listener.close()
         self.cache.end_watches()
+        self.flow_control.stop()
         self._definitions.stop()
         self._policy_status.stop()
         self._aggregator.stop()
@@ -219,6 +229,7 @@ class ApiServer:
         self.registry.virtual[COMPONENT_STATUSES] = component_statuses({"etcd-0": checks["store"]})
         paths.update(wellknown.paths(self.catalog, self._aggregator, lambda: f"{self.config.advertise}:{self.port}"))
         paths["/metrics"] = metrics_handler(self._metrics)
+        paths[figures.LEVELS_PATH] = figures.dump_handler(self.flow_control)
         self._connect_agents()
         self._http = HttpServer(
             Handler(
@@ -229,6 +240,7 @@ class ApiServer:
                 self._authorization.gate,
                 self._metrics,
                 self.features,
+                self.flow_control,
                 self._auditor,
             ),
             user_of if self.config.front_proxy is None else Peers(self.config.client_ca, self.config.front_proxy).user,

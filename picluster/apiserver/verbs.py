@@ -24,6 +24,7 @@ from picluster.apiserver import listing, negotiate, tables, yamlbody
 from picluster.apiserver.answers import Answer, NotAllowed, respond, warning_header
 from picluster.apiserver.authn import User
 from picluster.apiserver.cache.watchcache import WatchCache
+from picluster.apiserver.flowcontrol.controller import Seat
 from picluster.apiserver.registry import apply as applying
 from picluster.apiserver.registry import binding, create, delete, eviction, review, scale, token, update, virtual
 from picluster.apiserver.registry import patch as patching
@@ -53,6 +54,7 @@ class Call:
     registry: Registry
     cache: WatchCache
     authorize: Authorize
+    seat: Seat | None = None
     annotations: dict[str, str] = field(default_factory=dict)
 
     def write(self) -> Write:
@@ -181,11 +183,11 @@ async def _watch(call: Call) -> web.StreamResponse:
     fetch = call.registry.kind(call.resource).view().fetch
     namespace, query = call.info.target.namespace, call.info.query
     if fetch is None:
-        return await serve_watch(call.cache, call.request, call.resource, namespace, query, representation)
+        return await serve_watch(call.cache, call.request, call.resource, namespace, query, representation, call.seat)
     from picluster.apiserver.crd.watching import STORED, converting
 
     stage = converting(call.resource, representation, fetch)
-    return await serve_watch(call.cache, call.request, call.resource, namespace, query, STORED, stage)
+    return await serve_watch(call.cache, call.request, call.resource, namespace, query, STORED, call.seat, stage)
 
 
 async def _create(call: Call) -> web.StreamResponse:

@@ -20,6 +20,7 @@ from picluster.apiserver.cache.selection import select
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.cache.watcher import Representation, Sink, Watcher, error_frame, frame
 from picluster.apiserver.connection import Connection, connection_of
+from picluster.apiserver.flowcontrol.controller import Seat
 from picluster.apiserver.listing import resource_version, wait_until_fresh
 from picluster.apiserver.requestinfo import Query, flag, number, validate_list_options
 
@@ -58,11 +59,13 @@ async def serve_watch(
     namespace: str,
     query: Query,
     representation: Representation,
+    seat: Seat | None = None,
     stage: Stage | None = None,
 ) -> web.StreamResponse:
     """Serve one watch until it ends; raises ``ApiError`` for a request that makes no sense.
 
-    ``stage`` stands between the watcher and the connection, for what has to be asked before it is sent.
+    ``seat`` is given back when everything from before has been sent. ``stage`` stands between the watcher and the
+    connection, for what has to be asked before it is sent.
     """
     validate_list_options(query, watching=True)
     selection = select(resource, namespace, query.get("labelSelector", ""), query.get("fieldSelector", ""))
@@ -70,6 +73,8 @@ async def serve_watch(
     timeout_s = number(query, "timeoutSeconds") or TIMEOUT_MIN_S * (1 + random.random())  # noqa: S311
     connection, transport = connection_of(request), request.transport
     response = web.StreamResponse(headers=HEADERS)
+    if seat is not None:
+        response.headers.update(seat.flow.headers)
     response.enable_chunked_encoding()
     await response.prepare(request)
     if transport is None:
@@ -84,6 +89,8 @@ async def serve_watch(
         frames = await _begin(cache, resource, watcher, query, wanted)
         await _write_initial(frames, sink, connection, watcher)
         watcher.go_live()
+        if seat is not None:
+            seat.free()
         await watcher.ended
         if bookmarks:
             _last_bookmark(cache, resource, watcher)

@@ -16,14 +16,8 @@ class Gate:
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
 
-    def admit(self, user: User, request: web.BaseRequest, info: RequestInfo) -> User:
-        """Who the request is served as: ``user``, or whom it impersonates; raises ``ApiError`` 401 or 403."""
-        acting = self.acting(user, request, info).user
-        self.authorize(acting, info)
-        return acting
-
     def acting(self, user: User, request: web.BaseRequest, info: RequestInfo) -> Acting:
-        """The first half of ``admit``: who acts, not yet whether he may.
+        """Who the request is served as: ``user``, or whom it impersonates; not yet whether he may (``authorize``).
 
         Raises ``ApiError`` 401 for nobody (who may see health, version and cluster-info, as ``anonymous.conditions`` of
         an AuthenticationConfiguration limit it), 403 for who may not be somebody else.

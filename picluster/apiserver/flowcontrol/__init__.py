@@ -1,6 +1,6 @@
 """Priority and fairness: who waits when more is asked than can be served at once (KEP-1040).
 
 ``rules`` says which flow schema a request belongs to, ``levels`` what share of the seats a priority level has and whose
-turn it is there (both pure), ``controller`` lets requests in, ``figures`` tells of it; ``objects`` and ``dangling`` keep
-the configuration objects. Whether somebody may do what he asks is decided elsewhere, and later.
+turn it is there (both pure), ``controller`` lets requests in, ``figures`` tells of it; ``objects`` and ``dangling``
+keep the configuration objects. Whether somebody may do what he asks is decided elsewhere, and later.
 """
