@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,11 @@ def kubectl(request: pytest.FixtureRequest, server_process: Callable[..., Any], 
         pytest.skip("no kubectl on the path")
     server = server_process("--hollow-nodes", "3")
     server.start()
-    yield Kubectl(request.param, server.kubeconfig, tmp_path)
+    kubectl = Kubectl(request.param, server.kubeconfig, tmp_path)
+    end_s = time.monotonic() + TIMEOUT_S
+    while len(nodes := kubectl.json("get", "nodes")["items"]) < 3 or any(node["spec"].get("taints") for node in nodes):
+        assert time.monotonic() < end_s, nodes
+    yield kubectl
 
 
 def test_a_users_day(kubectl: Kubectl) -> None:
