@@ -16,10 +16,9 @@ from picluster.api.types import Object
 from picluster.apiserver.answers import Answer
 from picluster.apiserver.registry import ownership
 from picluster.apiserver.registry.create import create_owned
-from picluster.apiserver.registry.patch import check_identity
 from picluster.apiserver.registry.registry import Registry, Write
 from picluster.apiserver.registry.store import WRITE_ATTEMPTS_MAX
-from picluster.apiserver.registry.update import MayCreate, change_object
+from picluster.apiserver.registry.update import MayCreate, change_object, check_identity
 
 
 async def apply_object(registry: Registry, write: Write, config: Any, *, force: bool, may_create: MayCreate) -> Answer:

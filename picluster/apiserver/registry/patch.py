@@ -12,7 +12,7 @@ from picluster.api.apply.check import go_text
 from picluster.api.types import Object
 from picluster.apiserver.answers import Answer
 from picluster.apiserver.registry.registry import Registry, Write, read_once
-from picluster.apiserver.registry.update import change_object
+from picluster.apiserver.registry.update import change_object, check_identity
 
 
 async def patch(registry: Registry, write: Write, content_type: str, document: Any, body: bytes) -> Answer:
@@ -49,20 +49,3 @@ def _unreadable(error: errors.ApiError, shown: str) -> errors.ApiError:
     _, strict, found = error.message.partition("strict decoding error: ")
     why = strict + found if strict else error.message
     return errors.invalid("", "", "", [errors.invalid_value("patch", shown, why)])
-
-
-def check_identity(write: Write, new: Object) -> None:
-    """Raise ``ApiError`` 400 unless ``new`` is what the URL names (``checkName`` of the patch handler)."""
-    metadata = new.setdefault("metadata", {})
-    name, namespace = metadata.get("name") or "", metadata.get("namespace") or ""
-    if not write.resource.namespaced and namespace:
-        raise errors.bad_request("namespace may not be set on objects of cluster scope")
-    if write.resource.namespaced and metadata.setdefault("namespace", write.namespace) != write.namespace:
-        raise errors.bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
-    if not name:
-        why = "name must be provided"
-        raise errors.bad_request(f"the name of the object ({write.name} based on URL) was undeterminable: {why}")
-    if name != write.name:
-        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({write.name})")

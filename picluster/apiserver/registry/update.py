@@ -56,7 +56,7 @@ async def update(registry: Registry, write: Write, decode: Decode, body: bytes |
     """Replace an object by what ``decode`` gives (a new value at each call); raises ``ApiError``."""
     obj = decode()
     read_object(write, registry.kind(write.resource), obj, body)
-    _check_identity(write, obj)
+    check_identity(write, obj)
     if registry.store.cache.get(write.resource, write.namespace, write.name) is None:
         return await _create_instead(registry, write, obj, may_create)
     unused: list[Object] = [obj]
@@ -199,15 +199,21 @@ async def _create_instead(registry: Registry, write: Write, obj: Object, may_cre
     return await create_read(registry, write, obj)
 
 
-def _check_identity(write: Write, obj: Object) -> None:
-    metadata = obj.setdefault("metadata", {})
-    name = metadata.setdefault("name", write.name)
-    if name != write.name:
-        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({write.name})")
+def check_identity(write: Write, new: Object) -> None:
+    """Raise ``ApiError`` 400 unless ``new`` is what the URL names (``checkName``)."""
+    metadata = new.setdefault("metadata", {})
+    name, namespace = metadata.get("name") or "", metadata.get("namespace") or ""
+    if not write.resource.namespaced and namespace:
+        raise errors.bad_request("namespace may not be set on objects of cluster scope")
     if write.resource.namespaced and metadata.setdefault("namespace", write.namespace) != write.namespace:
         raise errors.bad_request(
             "the namespace of the provided object does not match the namespace sent on the request"
         )
+    if not name:
+        why = "name must be provided"
+        raise errors.bad_request(f"the name of the object ({write.name} based on URL) was undeterminable: {why}")
+    if name != write.name:
+        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({write.name})")
 
 
 def _reread(registry: Registry, write: Write, decode: Decode) -> Object:
@@ -215,7 +221,7 @@ def _reread(registry: Registry, write: Write, decode: Decode) -> Object:
     obj: Object = decode()
     quiet = Write(write.user, write.resource, write.namespace, write.name, field_validation="Ignore")
     read_object(quiet, registry.kind(write.resource), obj, None)
-    _check_identity(write, obj)
+    check_identity(write, obj)
     return obj
 
 
