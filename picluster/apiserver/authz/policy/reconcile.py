@@ -68,6 +68,8 @@ def completed(found: Object, wanted: Object) -> Object:
         return result
     if "aggregationRule" in wanted:
         return _gathering(result, wanted)
+    if found.get("rules") == wanted["rules"]:
+        return result
     missing = rules.missing(rules.read(found.get("rules")), rules.read(wanted["rules"]))
     if missing:
         result["rules"] = [*(found.get("rules") or ()), *map(_rule, missing)]
