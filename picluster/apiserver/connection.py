@@ -1,4 +1,8 @@
-"""One client connection: whose it is, whether it takes more bytes, and what must end when it is lost."""
+"""One client connection: whose it is, whether it takes more bytes, and what must end when it is lost.
+
+Whoever is slow is waited for within bounds: for a request's line and headers, and for the next request, as long as a
+connection may be idle, for its body a while more.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,14 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
+from picluster.api import errors
 from picluster.apiserver.authn import ANONYMOUS, User, user_of
 
 BODY_MAX_BYTES = 3 << 20
+BODY_TIMEOUT_S = 30.0
 LINE_MAX_BYTES = 64 << 10
+IDLE_TIMEOUT_S = 90.0
+"""That of kube-apiserver."""
 
 Identify = Callable[[Mapping[str, Any], bytes], User]
 """Who shows a certificate, given as ``getpeercert`` has it and as it is."""
@@ -61,6 +69,18 @@ class Connection(web.RequestHandler):
         return lambda: self._on_lost.discard(callback)
 
 
+class Request(web.BaseRequest):
+    async def read(self) -> bytes:
+        """The body; raises ``ApiError`` 504 when it does not come, ``HTTPRequestEntityTooLarge`` when it is too big."""
+        if self.content.is_eof():
+            return await super().read()
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                return await super().read()
+        except TimeoutError:
+            raise errors.timeout("request did not complete within the allotted timeout") from None
+
+
 class HttpServer(web.Server):
     """aiohttp's low-level server, with connections of ours and Kubernetes' limits."""
 
@@ -74,6 +94,7 @@ class HttpServer(web.Server):
             self._identify,
             loop=asyncio.get_running_loop(),
             access_log=None,
+            keepalive_timeout=IDLE_TIMEOUT_S,
             max_line_size=LINE_MAX_BYTES,
             max_field_size=LINE_MAX_BYTES,
         )
@@ -87,7 +108,7 @@ class HttpServer(web.Server):
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
         loop = asyncio.get_running_loop()
-        return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=BODY_MAX_BYTES)
+        return Request(message, payload, protocol, writer, task, loop, client_max_size=BODY_MAX_BYTES)
 
 
 def connection_of(request: web.BaseRequest) -> Connection:
