@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -34,9 +34,6 @@ class Metrics:
             ("verb", "group", "resource"),
             buckets=LATENCY_BUCKETS_S,
             registry=self._registry,
-        )
-        self.in_flight = Gauge(
-            "apiserver_current_inflight_requests", "Requests being served, watches excepted.", registry=self._registry
         )
         self.store_seconds = Histogram(
             "picluster_store_write_seconds",

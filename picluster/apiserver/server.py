@@ -35,8 +35,8 @@ from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.connection import HttpServer
 from picluster.apiserver.crd.definitions import Definitions
-from picluster.apiserver.flowcontrol import figures
-from picluster.apiserver.flowcontrol.controller import READ_SEATS, WRITE_SEATS, FlowControl
+from picluster.apiserver.flowcontrol import READ_SEATS, WRITE_SEATS, figures
+from picluster.apiserver.flowcontrol.controller import FlowControl
 from picluster.apiserver.flowcontrol.dangling import DanglingSchemas
 from picluster.apiserver.frontproxy import FrontProxy, Peers
 from picluster.apiserver.health import health_handler, metrics_handler

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from picluster.api.profiles import PROFILES
+from picluster.apiserver.flowcontrol import READ_SEATS, WRITE_SEATS
 from picluster.server.security import (
     AuditSettings,
     FrontProxySettings,
@@ -64,6 +65,8 @@ class ServerConfig:
     encryption: Path | None = None
     audit: AuditSettings = field(default_factory=AuditSettings)
     front_proxy: FrontProxySettings | None = None
+    max_requests_inflight: int = READ_SEATS
+    max_mutating_requests_inflight: int = WRITE_SEATS
     store: StoreConfig = field(default_factory=lambda: StoreConfig())
     kubeconfigs: Mapping[str, Path] = field(
         default_factory=lambda: {name: Path(f"/etc/picluster/{name}.kubeconfig") for name in KUBECONFIGS}
@@ -188,6 +191,12 @@ def _port(value: Any) -> int:
     return value
 
 
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError("a whole number above 0, as in 80")
+    return value
+
+
 def _network(value: Any) -> str:
     try:
         return str(ipaddress.ip_network(value if isinstance(value, str) else ""))
@@ -262,6 +271,8 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "encryption": _optional_path,
     "audit": audit,
     "front_proxy": front_proxy,
+    "max_requests_inflight": _count,
+    "max_mutating_requests_inflight": _count,
     "kubeconfigs": _kubeconfigs,
     "store": _store,
 }

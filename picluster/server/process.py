@@ -123,6 +123,8 @@ async def apiserver(config: ServerConfig) -> AsyncIterator[None]:
         ),
         encryption=config.encryption_file,
         audit=_audit(config),
+        max_requests_inflight=config.max_requests_inflight,
+        max_mutating_requests_inflight=config.max_mutating_requests_inflight,
     )
     if not settings.cert.exists():
         raise ServerError(f"{settings.cert} is not there: make it with: picluster pki init --dir {config.pki_dir}")

@@ -4,3 +4,6 @@
 turn it is there (both pure), ``controller`` lets requests in, ``figures`` tells of it; ``objects`` and ``dangling``
 keep the configuration objects. Whether somebody may do what he asks is decided elsewhere, and later.
 """
+
+READ_SEATS, WRITE_SEATS = 80, 40
+"""What a board of four slow cores serves at once before others notice."""

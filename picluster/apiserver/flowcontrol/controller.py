@@ -41,8 +41,6 @@ WAIT_MAX_S = 15.0
 """A quarter of the time that a request may take."""
 RETRY_AFTER_S = 1
 OBJECTS_PER_SEAT = 100
-READ_SEATS, WRITE_SEATS = 80, 40
-"""What four slow cores serve at once without anybody noticing the others."""
 SCHEMA_HEADER = "X-Kubernetes-PF-FlowSchema-UID"
 LEVEL_HEADER = "X-Kubernetes-PF-PriorityLevel-UID"
 LONG_VERBS = frozenset({"proxy"})

@@ -43,6 +43,8 @@ class Figures(Collector):
             for reason, count in usage.rejected.items():
                 rejected.add_metric((*names, reason), count)
         yield from (rejected, dispatched, waiting, executing)
+        in_flight = sum(usage.executing for usage in usages)
+        yield GaugeMetricFamily("apiserver_current_inflight_requests", "Requests being served.", in_flight)
         yield from self._seats()
 
     def _seats(self) -> Iterator[Metric]:

@@ -72,6 +72,7 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
     ("data_dir: relative", "data_dir is 'relative', but must be an absolute path"),
     ("pki_dir:", "pki_dir is None, but must be an absolute path"),
     ("service_cidr: 10.43.0.1/16", "service_cidr is '10.43.0.1/16', but must be a network without host bits"),
+    ("max_requests_inflight: 0", "max_requests_inflight is 0, but must be a whole number above 0"),
     ("cluster_cidr: 7", "cluster_cidr is 7, but must be a network"),
     ("profile: fast", "profile is 'fast', but must be one of rack, kubernetes"),
     ("kubeconfigs: {scheduler: /a}", "must be a mapping with the keys scheduler and controllers"),
