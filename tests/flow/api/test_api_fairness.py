@@ -40,6 +40,10 @@ class StalledBackend(MemoryBackend):
         return await super().put(key, value, expected, durable=durable)
 
 
+def served_by(answer: Any) -> list[str]:
+    return [answer.headers[f"X-Kubernetes-PF-{kind}-UID"] for kind in ("FlowSchema", "PriorityLevel")]
+
+
 @pytest.fixture
 async def backend() -> StalledBackend:
     return StalledBackend()
@@ -134,6 +138,51 @@ async def test_watches_hold_no_seats_once_they_have_begun(server: ApiServer, adm
         assert (usage.dispatched, usage.executing) == (2 * EXECUTING, 0)
 
 
+async def test_a_new_schema_and_its_level_hold_from_the_next_request_on(admin: Any) -> None:
+    level_spec = {"type": "Limited", "limited": {"limitResponse": {"type": "Reject"}}}
+    named = {"metadata": {"name": "mine"}}
+    level = await admin.create(f"{FLOWCONTROL}/prioritylevelconfigurations", {**named, "spec": level_spec})
+    rule = {"verbs": ["get"], "apiGroups": [""], "resources": ["namespaces"], "namespaces": ["default"]}
+    subject = {"kind": "User", "user": {"name": "jane"}}
+    spec = {
+        "priorityLevelConfiguration": {"name": "mine"},
+        "matchingPrecedence": 50,
+        "rules": [{"subjects": [subject], "resourceRules": [rule]}],
+    }
+    before = await admin.get("/api/v1/namespaces/default", **JANE)
+    schema = await admin.create(f"{FLOWCONTROL}/flowschemas", {**named, "spec": spec})
+    after = await admin.get("/api/v1/namespaces/default", **JANE)
+    elsewhere = await admin.get("/api/v1/namespaces/kube-system", **JANE)
+    uids = [schema.body["metadata"]["uid"], level.body["metadata"]["uid"]]
+    assert served_by(after) == uids
+    assert served_by(before) == served_by(elsewhere) != uids
+
+
+async def test_who_leaves_a_queue_is_not_served(
+    server: ApiServer, backend: StalledBackend, admin: Any, caller: Any, eventually: Callable[..., Awaitable[Any]]
+) -> None:
+    usage = server.flow_control.usages.get
+
+    async def waiting(count: int) -> bool:
+        found = usage(("workload-low", "service-accounts"))
+        return found is not None and found.waiting == count
+
+    flooding = [
+        asyncio.create_task(admin.create(MAPS, {"metadata": {"name": f"m{number}"}}, **FLOODING))
+        for number in range(EXECUTING + 5)
+    ]
+    await eventually(lambda: waiting(5))
+    late = await caller(server)
+    leaving = asyncio.create_task(late.create(MAPS, {"metadata": {"name": "late"}}, **CALM))
+    await eventually(lambda: waiting(6))
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    await eventually(lambda: waiting(5))
+    backend.fast.set()
+    assert {answer.code for answer in await asyncio.gather(*flooding)} == {201}
+    assert (await admin.get(f"{MAPS}/late")).code == 404
+
+
 async def test_answers_say_which_schema_and_level_they_were_served_by(admin: Any) -> None:
     for who, schema, level in ((JANE, "global-default", "global-default"), ({}, "exempt", "exempt")):
         answer = await admin.get("/api/v1/namespaces/default", **who)
@@ -141,8 +190,7 @@ async def test_answers_say_which_schema_and_level_they_were_served_by(admin: Any
             (await admin.get(f"{FLOWCONTROL}/{path}")).body["metadata"]["uid"]
             for path in (f"flowschemas/{schema}", f"prioritylevelconfigurations/{level}")
         ]
-        found = [answer.headers[f"X-Kubernetes-PF-{kind}-UID"] for kind in ("FlowSchema", "PriorityLevel")]
-        assert found == uids
+        assert served_by(answer) == uids
 
 
 async def test_figures_are_shown_to_who_may_see_them(server: ApiServer, admin: Any, caller: Any) -> None:

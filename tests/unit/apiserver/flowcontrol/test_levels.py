@@ -173,3 +173,23 @@ def test_a_level_borrows_no_more_than_it_may() -> None:
     levels = borrowing(borrowable=1)
     levels["mine"].executing = 2
     assert may_borrow(levels["mine"], 1, levels) and not may_borrow(levels["mine"], 2, levels)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 10)), min_size=4, max_size=60))
+def test_queues_that_all_wait_are_served_alike(asked: list[tuple[int, int]]) -> None:
+    """As long as both wait, no queue is ahead of another by more than the widest request."""
+    level = Level("l", QUEUED._replace(queue_max=100))
+    left = Counter(queue for queue, _ in asked)
+    for queue, width in asked:
+        waiting(level, queue, str(queue), width)
+    got = dict.fromkeys(left, 0)
+    while level.next_width():
+        ticket = level.dispatch()
+        queue = int(ticket.usage.schema)
+        got[queue] += ticket.width
+        left[queue] -= 1
+        behind = [got[other] for other in got if left[other]]
+        if left[queue] and behind:
+            assert max(got[other] for other in got if left[other]) - min(behind) <= 10
+    assert sum(got.values()) == sum(width for _, width in asked) == level.executing
+    assert level.waiting == level.active_queues == 0
