@@ -128,7 +128,8 @@ async def test_a_node_sees_and_reports_its_own_pods(
     running = {"status": {"phase": "Running"}}
     assert (await node.patch(f"{PODS}/mine/status", running)).code == 200
     refused = await node.patch(f"{PODS}/other/status", running)
-    assert refused.code == 403 and "can only update pod status for pods with spec.nodeName set" in refused.body["message"]
+    assert refused.code == 403
+    assert "can only update pod status for pods with spec.nodeName set" in refused.body["message"]
     assert (await node.get(f"{PODS}/other")).code == 403
     assert (await node.delete(f"{PODS}/other", {"gracePeriodSeconds": 0})).code == 403
     assert (await node.delete(f"{PODS}/mine", {"gracePeriodSeconds": 0})).code == 200
