@@ -13,7 +13,6 @@ import uvloop
 from click.core import ParameterSource
 
 from picluster.api.profiles import PROFILES
-from picluster.pki.files import PkiError
 from picluster.server import config as configs
 from picluster.server import process
 from picluster.server.config import PORT_MAX, ROLES, ServerConfig, ServerError
@@ -66,7 +65,7 @@ def server(context: click.Context, /, config_path: Path | None, roles: tuple[str
             config = on_board(config_path, given) or from_nothing(stack, flags["data_dir"], given, chosen)
             work = process.run(config, chosen, hollow_nodes=flags["hollow_nodes"], on_ready=lambda: say_ready(config))
             code = uvloop.run(work)
-    except (ServerError, PkiError) as error:
+    except ServerError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(EXIT_BAD_INPUT)
     sys.exit(code)
@@ -91,7 +90,7 @@ def from_nothing(
     """
     if directory is None:
         raise ServerError("nothing to run from: give --data-dir DIR, or --config FILE on a board")
-    from picluster.server import standalone  # brings cryptography, which the roles of a board do without
+    from picluster.server import standalone
 
     flags = {"bind": "127.0.0.1", **{name: given[name] for name in STANDALONE_FLAGS if name in given}}
     if "store" in flags:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from picluster.pki import bundle
 from picluster.server.config import KUBECONFIGS, ServerConfig, ServerError, parse
 from picluster.util.clock import SYSTEM_CLOCK
 
@@ -62,10 +62,39 @@ def configure(directory: Path, flags: Mapping[str, Any]) -> ServerConfig:
 
 
 def make_files(config: ServerConfig, port: int) -> ServerConfig:
-    """PKI and kubeconfigs for a server that listens on ``port``."""
+    """PKI and kubeconfigs for a server that listens on ``port``; raises ``ServerError``.
+
+    A child makes them, so that this process, which stays, never holds the libraries that sign certificates (10 MiB).
+    To be called before there is a thread or an event loop.
+    """
     config = replace(config, port=port)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os._exit(_make_files(config, writing))
+    os.close(writing)
+    with os.fdopen(reading) as said:
+        refusal = said.read()
+    _, status = os.waitpid(child, 0)
+    if status:
+        raise ServerError(refusal or f"making certificates ended with status {status}: look at standard error")
+    return config
+
+
+def _make_files(config: ServerConfig, writing: int) -> int:
+    """The child's part: 0, or 1 with the reason on the pipe."""
+    from picluster.pki import bundle
+    from picluster.pki.files import PkiError
+
     unspecified = config.bind in ("0.0.0.0", "::")  # noqa: S104
     sans = [config.advertise] if unspecified else [config.advertise, config.bind]
     spec = bundle.BundleSpec(sans, config.service_cidr, config.url)
-    bundle.ensure(config.pki_dir, config.data_dir, spec, SYSTEM_CLOCK)
-    return config
+    try:
+        bundle.ensure(config.pki_dir, config.data_dir, spec, SYSTEM_CLOCK)
+    except PkiError as error:
+        os.write(writing, str(error).encode())
+        return 1
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
