@@ -22,7 +22,7 @@ NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 RFC3339 = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$")
 
-_RANDOM = random.SystemRandom()
+_RANDOM = random.Random()  # noqa: S311  # names need to differ, not to be secret
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -61,7 +61,7 @@ def new_uid() -> str:
 
 def generate_name(base: str, rng: random.Random = _RANDOM) -> str:
     """``base`` cut to what fits, and five random characters (apiserver's ``names.SimpleNameGenerator``)."""
-    suffix = "".join([NAME_ALPHABET[int(rng.random() * len(NAME_ALPHABET))] for _ in range(GENERATED_SUFFIX_LENGTH)])
+    suffix = "".join(rng.choices(NAME_ALPHABET, k=GENERATED_SUFFIX_LENGTH))
     return base[: GENERATED_NAME_MAX - GENERATED_SUFFIX_LENGTH] + suffix
 
 
