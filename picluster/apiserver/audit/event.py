@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import orjson
 
 from picluster.api.types import Object
@@ -41,6 +42,27 @@ def response_status(code: int, body: Object | None) -> Object:
         status.update({key: body[key] for key in ("status", "message", "reason", "details") if body.get(key)})
     status["code"] = code
     return status
+
+
+class _Named(msgspec.Struct, gc=False):
+    name: str = ""
+
+
+class _Head(msgspec.Struct, gc=False):
+    kind: str = ""
+    metadata: _Named = msgspec.field(default_factory=_Named)
+
+
+_decode_head = msgspec.json.Decoder(_Head).decode
+
+
+def head(body: bytes) -> Object | None:
+    """As much of an answer as its metadata's event needs: the name of an object, the whole of a Status."""
+    try:
+        found = _decode_head(body)
+    except msgspec.DecodeError:
+        return None
+    return decoded(body) if found.kind == "Status" else {"kind": found.kind, "metadata": {"name": found.metadata.name}}
 
 
 def decoded(body: bytes) -> Object | None:

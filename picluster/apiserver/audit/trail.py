@@ -143,7 +143,9 @@ class Trail:
         wanted = self._scope.level >= RESPONSE or response.status >= 400 or self._info.verb in ("create", "delete")
         if not wanted or not isinstance(response, web.Response) or "Content-Encoding" in response.headers:
             return None
-        return events.decoded(response.body) if isinstance(response.body, bytes) else None
+        if not isinstance(response.body, bytes):
+            return None
+        return events.decoded(response.body) if self._scope.level >= RESPONSE else events.head(response.body)
 
     def _shown(self, obj: Any) -> Any:
         return events.trimmed(obj) if self._scope.omit_managed_fields else obj
