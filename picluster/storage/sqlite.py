@@ -1,9 +1,11 @@
 """The embedded store: SQLite behind a group commit.
 
-A write on the event loop only queues; one thread takes whatever has queued and commits it as one transaction. While it
-waits for the disk the next writes gather, so the batch grows with the load and a lone writer never waits for company.
-The thread alone knows which key is at which revision, so it checks, numbers and commits without reading the disk, and
-without a lock. One callback per batch brings the events to the event loop, in order, before any writer hears of it.
+A write on the event loop only queues, and what one turn of the loop has queued is handed over at once, so that the
+thread is not woken for each write of many. The thread takes whatever has queued and commits it as one transaction.
+While it waits for the disk the next writes gather, so the batch grows with the load and a lone writer never waits for
+company. The thread alone knows which key is at which revision, so it checks, numbers and commits without reading the
+disk, and without a lock. One callback per batch brings the events to the event loop, in order, before any writer hears
+of it.
 
 Heartbeats (``durable=False``) take a revision and stay in memory. For their numbers to be unique after a crash, a
 ceiling is stored before the first number above it is given out, and a start begins above it. A clean ``close`` writes
@@ -54,6 +56,10 @@ class _Close(NamedTuple):
     pass
 
 
+Item = list[_Write] | _Compact | _Close
+"""What goes to the thread."""
+
+
 class _Heartbeat(NamedTuple):
     """A value that is not on disk; ``stored`` is the key's revision there, 0 if none."""
 
@@ -68,13 +74,14 @@ class SqliteBackend:
     def __init__(self, path: Path, size_max_bytes: int = SIZE_MAX_BYTES) -> None:
         self._path = path
         self._size_max_bytes = size_max_bytes
-        self._inbox: queue.SimpleQueue[_Write | _Compact | _Close] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._apply: Apply | None = None
         self._thread: threading.Thread | None = None
         self._ended: asyncio.Future[None] | None = None
         self._open = False
         self._queued = 0
+        self._gathered: list[_Write] = []
         self._room = asyncio.Event()
 
     async def start(self, apply: Apply) -> Snapshot:
@@ -119,6 +126,7 @@ class SqliteBackend:
             return
         if self._open:
             self._open = False
+            self._hand_over()
             self._inbox.put(_Close())
         await asyncio.shield(ended)
         thread.join()
@@ -130,10 +138,18 @@ class SqliteBackend:
         return self._loop
 
     def _enqueue(self, key: str, value: bytes | None, expected: int, durable: bool) -> asyncio.Future[int]:
-        done: asyncio.Future[int] = self._running_loop().create_future()
+        loop = self._running_loop()
+        done: asyncio.Future[int] = loop.create_future()
         self._queued += 1
-        self._inbox.put(_Write(key, value, expected, durable, done))
+        if not self._gathered:
+            loop.call_soon(self._hand_over)
+        self._gathered.append(_Write(key, value, expected, durable, done))
         return done
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._inbox.put(self._gathered)
+            self._gathered = []
 
     async def _wait_for_room(self) -> None:
         while self._queued >= QUEUE_MAX:
@@ -168,7 +184,7 @@ class _Writer:
         self,
         file: RevisionFile,
         size_max_bytes: int,
-        inbox: queue.SimpleQueue[_Write | _Compact | _Close],
+        inbox: queue.SimpleQueue[Item],
         loop: asyncio.AbstractEventLoop,
         deliver: Deliver,
     ) -> None:
@@ -230,10 +246,11 @@ class _Writer:
         waiting = self._inbox.qsize()
         if not waiting and not self._compactions:
             waiting = 1
-        for _ in range(min(waiting, BATCH_MAX)):
+        while waiting and len(batch) < BATCH_MAX:
+            waiting -= 1
             item = self._inbox.get()
-            if isinstance(item, _Write):
-                batch.append(item)
+            if isinstance(item, list):
+                batch += item
             elif isinstance(item, _Compact):
                 self._compactions.append(item)
             else:
