@@ -20,8 +20,8 @@ from picluster.api.resources import CONFIGMAPS, DEPLOYMENTS, NODES, PODS
 from picluster.client import Client, ClientConfig
 
 PICLUSTER = Path(sys.executable).with_name("picluster")
-START_MAX_S = 5.0  # the bar is one second on a machine that is not busy with tests: make bench measures it
-STOP_MAX_S = 5.0
+START_MAX_S = 30.0  # a bound for a machine busy with tests; the bar is one second, and make bench measures it
+STOP_MAX_S = 20.0
 
 Make = Callable[..., Any]
 
