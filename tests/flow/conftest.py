@@ -23,7 +23,7 @@ from picluster.client import Client, ClientConfig
 from picluster.pki import bundle
 from picluster.util.clock import SYSTEM_CLOCK
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 POLL_S = 0.01
 READY_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 POLL_S = 0.005
 
 

@@ -16,7 +16,7 @@ from picluster.controllers.node_lifecycle import NodeLifecycleController
 from picluster.controllers.run import TRANSFORMS, all_controllers
 from picluster.runtime import Manager
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 @dataclass(frozen=True)
