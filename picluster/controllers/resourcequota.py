@@ -16,18 +16,27 @@ from picluster.api.quota.amounts import Amounts
 from picluster.api.resources import PERSISTENT_VOLUME_CLAIMS, PODS, RESOURCE_QUOTAS, SERVICES, STORED, Resource
 from picluster.api.types import Object
 from picluster.client import list_all
+from picluster.client.discovery import collections, served
 from picluster.controllers.shared.pods import is_finished
 from picluster.runtime import Controller, Manager
 
 RESYNC_S = 300.0
+FOREIGN_RESYNC_S = 30.0
+"""For quotas of custom resources, whose deletions nobody here watches."""
 NAMESPACE_INDEX = "namespace"
 COUNTED = tuple(resource for resource in STORED if resource.namespaced)
 
 
-def concerned(hard: Iterable[str]) -> list[Resource]:
-    """The kinds whose objects ``hard`` counts."""
+def concerned(hard: Iterable[str], kinds: Iterable[Resource] = COUNTED) -> list[Resource]:
+    """Those of ``kinds`` whose objects ``hard`` counts."""
     names = set(hard)
-    return [resource for resource in COUNTED if names & _counting(resource) or _is_special(resource, names)]
+    return [resource for resource in kinds if names & _counting(resource) or _is_special(resource, names)]
+
+
+def foreign(hard: Iterable[str]) -> bool:
+    """Whether ``hard`` counts something that the table does not know: custom resources."""
+    known = {f"count/{resource.id}" for resource in COUNTED}
+    return any(name.startswith("count/") and name not in known for name in hard)
 
 
 def _counting(resource: Resource) -> set[str]:
@@ -90,18 +99,15 @@ class ResourceQuotaController(Controller):
         spec = fresh.get("spec") or {}
         hard = spec.get("hard") or {}
         used = await self._count(metadata["namespace"], spec, hard)
-        known = (fresh.get("status") or {}).get("used") or {}
-        counted_here = {name for resource in concerned(hard) for name in hard if _may_count(resource, name)}
-        kept = {name: known[name] for name in hard if name in known and name not in counted_here}
-        zero = {name: 0 for name in hard if name not in kept}
-        status = {"hard": hard, "used": {**kept, **amounts.write({**zero, **used}, hard)}}
+        status = {"hard": hard, "used": amounts.write({**dict.fromkeys(hard, 0), **used}, hard)}
         if status != fresh.get("status"):
             await self._write({**fresh, "status": status})
-        return RESYNC_S
+        return FOREIGN_RESYNC_S if foreign(hard) else RESYNC_S
 
     async def _count(self, namespace: str, spec: Object, hard: Object) -> Amounts:
         total: Amounts = {}
-        for resource in concerned(hard):
+        kinds = collections(await served(self.client)) if foreign(hard) else COUNTED
+        for resource in concerned(hard, [kind for kind in kinds if kind.namespaced]):
             found = await list_all(self.client, resource, namespace=namespace)
             for obj in found["items"]:
                 if quota.selects(spec, resource, obj):
@@ -119,10 +125,6 @@ class ResourceQuotaController(Controller):
 
 
 WATCHED_WHOLE = frozenset({PODS, SERVICES})
-
-
-def _may_count(resource: Resource, name: str) -> bool:
-    return name in _counting(resource) or _is_special(resource, {name})
 
 
 def _asks(obj: Object | None) -> object:

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from picluster.api.errors import ApiError
-from picluster.api.resources import CONFIGMAPS, PODS, RESOURCE_QUOTAS, SECRETS, SERVICES, Resource
+from picluster.api.resources import (
+    CONFIGMAPS,
+    CUSTOM_RESOURCE_DEFINITIONS,
+    PODS,
+    RESOURCE_QUOTAS,
+    SECRETS,
+    SERVICES,
+    Resource,
+)
 from picluster.client import Client, PatchType
 from picluster.runtime import Manager
 
@@ -109,3 +117,28 @@ async def test_an_update_is_charged_the_difference(
     assert "exceeded quota: q, requested: services.nodeports=1" in error.value.message
     await client.patch(SERVICES, "web", {"spec": {"type": "ClusterIP"}}, namespace="default", kind=PatchType.MERGE)
     await eventually(lambda: status_is(client, "used", {"services.nodeports": "0"}))
+
+
+async def test_custom_resources_are_counted_too(client: Client, controllers: Manager, eventually: Eventually) -> None:
+    names = {"plural": "crontabs", "singular": "crontab", "kind": "CronTab"}
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": schema}
+    spec = {"group": "example.com", "scope": "Namespaced", "names": names, "versions": [version]}
+    await client.create(CUSTOM_RESOURCE_DEFINITIONS, {"metadata": {"name": "crontabs.example.com"}, "spec": spec})
+    crontabs = Resource("example.com", "v1", "CronTab", "crontabs", "")
+    one = {"apiVersion": "example.com/v1", "kind": "CronTab", "metadata": {"name": "one", "namespace": "default"}}
+
+    async def made_one() -> bool:
+        try:
+            await client.create(crontabs, one)
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            return False
+        return True
+
+    await eventually(made_one)
+    await make_quota(client, eventually, **{"count/crontabs.example.com": "1"})
+    assert await used(client) == {"count/crontabs.example.com": "1"}
+    two = {**one, "metadata": {"name": "two", "namespace": "default"}}
+    assert "exceeded quota: q, requested: count/crontabs.example.com=1" in await refused(client, crontabs, two)
