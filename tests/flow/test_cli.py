@@ -330,7 +330,7 @@ def test_a_file_that_is_no_manifest(picluster: Commands, content: str | bytes | 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["get", "potatoes"], 1, 'the server has no resource type "potatoes"; it has: configmaps, deployments'),
+        (["get", "potatoes"], 1, 'the server has no resource type "potatoes"; it has: apiservices, '),
         (["get", "pods", "none"], 1, 'pods "none" not found'),
         (["get", "pods", "none", "-l", "a=b"], 2, "name objects, or select them"),
         (["get", "pods", "none", "-A"], 2, "objects of every namespace (-A) cannot be named"),
