@@ -92,9 +92,12 @@ def build(host_pid: int) -> None:
 
 
 def remove() -> None:
-    """Remove this machine's link; the rest goes with the namespace. Does nothing when it is gone."""
-    if link_exists():
+    """Remove this machine's link; the rest goes with the namespace. Fine when it is gone, or goes with it meanwhile."""
+    try:
         run(("ip", "link", "delete", BRIDGE))
+    except LabError:
+        if any(link["ifname"] == BRIDGE for link in json.loads(run(("ip", "-json", "link", "show")))):
+            raise
 
 
 def link_exists() -> bool:

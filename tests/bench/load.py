@@ -19,6 +19,10 @@ from wire import Connection, Target, pod, request
 PODS = "/api/v1/namespaces/default/pods"
 WARM_UP_S = 0.5
 MEASURED_S = 4.0
+CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
+EVENTS_PER_S = 200
+EVENTS = 1000
+CHANGED = b'"type":"MODIFIED"'
 MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -148,11 +152,53 @@ async def watch(target: Target, watchers: int) -> dict[str, Any]:
     return {"first": latencies(first), "last": latencies(last), "answered": latencies(answered)}
 
 
+async def fan_out(target: Target, watchers: int) -> dict[str, Any]:
+    """A small object is patched ``EVENTS_PER_S`` times a second: from sending each patch to its event, by watcher."""
+    writer = await target.connect()
+    body = json.dumps({"metadata": {"name": "watched"}}).encode()
+    made = json.loads(await writer.ok(request("POST", CONFIGMAPS, body)))
+    path = f"{CONFIGMAPS}?watch=true&resourceVersion={made['metadata']['resourceVersion']}"
+    sent: list[float] = []
+    seconds: list[float] = []
+    counts = [0] * watchers
+    links = []
+    for number in range(watchers):
+        link = await target.connect()
+        tail = bytearray()
+
+        def on_bytes(data: bytes, number: int = number, tail: bytearray = tail) -> None:
+            now = time.perf_counter()
+            tail += data
+            for _ in range(tail.count(CHANGED)):
+                seconds.append(now - sent[counts[number]])
+                counts[number] += 1
+            del tail[: -len(CHANGED) + 1]
+
+        link.stream(request("GET", path), on_bytes)
+        links.append(link)
+    await asyncio.sleep(1)
+    begin = time.perf_counter()
+    for number in range(EVENTS):
+        await asyncio.sleep(max(0.0, begin + number / EVENTS_PER_S - time.perf_counter()))
+        patch = json.dumps({"data": {"number": str(number)}}).encode()
+        sent.append(time.perf_counter())
+        await writer.ok(request("PATCH", f"{CONFIGMAPS}/watched", patch, MERGE_PATCH))
+    took_s = time.perf_counter() - begin
+    deadline_s = time.perf_counter() + 20
+    while sum(counts) < watchers * EVENTS and time.perf_counter() < deadline_s:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    for link in (*links, writer):
+        link.close()
+    missing = watchers * EVENTS - sum(counts)
+    return {"events_per_s": round(EVENTS / took_s, 1), "missing": missing, **latencies(seconds)}
+
+
 SCENARIOS: dict[str, Callable[[Target, int], Awaitable[dict[str, Any]]]] = {
     "create": create,
     "get": get,
     "list": list_pods,
     "seed": seed,
+    "fan-out": fan_out,
     "watch": watch,
 }
 

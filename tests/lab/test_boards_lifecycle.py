@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from picluster.lab import cgroups
+from picluster.lab import cgroups, network
 from picluster.lab.lab import Lab
 from picluster.lab.layout import LabError
 from picluster.rack import load
@@ -87,6 +87,11 @@ def test_down_after_a_crash_leaves_nothing(own_lab: Lab) -> None:
     kill_strip(own_lab)
     assert asyncio.run(own_lab.down(quiet)) is True
     assert left(own_lab) == []
+
+
+def test_a_link_that_went_with_its_namespace_is_removed_all_the_same(own_lab: Lab) -> None:
+    network.remove()
+    assert not network.link_exists()
 
 
 def test_down_after_half_an_up_leaves_nothing(own_lab: Lab) -> None:
