@@ -25,7 +25,7 @@ from picluster.api.validation.priorityclass import SYSTEM_CLASSES
 from picluster.apiserver.authn import AUTHENTICATED, User
 from picluster.apiserver.authz import MASTERS
 from picluster.apiserver.authz.policy.reconcile import reconcile
-from picluster.apiserver.flowcontrol import objects as flowcontrol
+from picluster.apiserver.flowcontrol import ensuring
 from picluster.apiserver.registry.create import create
 from picluster.apiserver.registry.registry import Registry, Write
 from picluster.apiserver.registry.update import change_object
@@ -53,7 +53,7 @@ async def bootstrap(registry: Registry, advertised: Advertised) -> None:
     await reconcile(registry, SELF)
     for name, value in SYSTEM_CLASSES.items():
         await ensure(registry, PRIORITY_CLASSES, _priority_class(name, value), ())
-    await flowcontrol.ensure_all(registry, SELF)
+    await ensuring.ensure_all(registry, SELF)
     await ensure(registry, SERVICE_CIDRS, _service_cidr(registry), ())
     await _service_cidr_is_ready(registry)
     await ensure(registry, SERVICES, _service(advertised), ())

@@ -38,6 +38,7 @@ from picluster.apiserver.crd.definitions import Definitions
 from picluster.apiserver.flowcontrol import READ_SEATS, WRITE_SEATS, figures
 from picluster.apiserver.flowcontrol.controller import FlowControl
 from picluster.apiserver.flowcontrol.dangling import DanglingSchemas
+from picluster.apiserver.flowcontrol.ensuring import BootstrapObjects
 from picluster.apiserver.frontproxy import FrontProxy, Peers
 from picluster.apiserver.health import health_handler, metrics_handler
 from picluster.apiserver.http import Features, Handler
@@ -185,6 +186,9 @@ class ApiServer:
         dangling = DanglingSchemas(self.registry, SELF)
         dangling.start()
         self._tasks.spawn(dangling.run(), "flow schemas")
+        priorities = BootstrapObjects(self.registry, SELF)
+        priorities.start()
+        self._tasks.spawn(priorities.run(), "priority levels")
         self._tasks.spawn(ipaddresses.keep_right(self.registry), "addresses")
         self._tasks.spawn(upkeep.compact(), "compaction")
         self._tasks.spawn(upkeep.send_bookmarks(), "bookmarks")

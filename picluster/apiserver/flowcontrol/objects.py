@@ -1,24 +1,15 @@
-"""Flow schemas and priority levels that every cluster has.
-
-The objects are those of ``apiserver/pkg/apis/flowcontrol/bootstrap``: two of each are mandatory and always as they have
-to be but for what ``exempt`` may lend; the others are suggestions, put right as long as an annotation says so.
-"""
+"""Flow schemas and priority levels that every cluster has (``apiserver/pkg/apis/flowcontrol/bootstrap``). PURE."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 
 import orjson
 
-from picluster.api import defaults, errors
+from picluster.api import defaults
 from picluster.api.resources import FLOW_SCHEMAS, PRIORITY_LEVEL_CONFIGURATIONS, Resource
 from picluster.api.types import Object
 from picluster.api.validation.flowcontrol import EVERYTHING, MANDATORY_FLOW_SCHEMAS, MANDATORY_PRIORITY_LEVELS, groups
-from picluster.apiserver.authn import User
-from picluster.apiserver.registry.create import create
-from picluster.apiserver.registry.registry import Registry, Write
-from picluster.apiserver.registry.update import change_object
 
 AUTO_UPDATE = "apf.kubernetes.io/autoupdate-spec"
 LEVELS = {
@@ -108,27 +99,3 @@ def objects() -> Iterator[tuple[Resource, Object]]:
             obj["metadata"]["annotations"] = {AUTO_UPDATE: "true"}
             defaults.apply(resource, obj)
             yield resource, obj
-
-
-async def ensure_all(registry: Registry, user: User) -> None:
-    """Make what is missing and put right what differs; raises ``ApiError``."""
-    writes = [(Write(user, resource, "", wanted["metadata"]["name"]), wanted) for resource, wanted in objects()]
-    await asyncio.gather(*[_ensure(registry, write, wanted) for write, wanted in writes])
-
-
-async def _ensure(registry: Registry, write: Write, wanted: Object) -> None:
-    entry = registry.store.cache.get(write.resource, "", write.name)
-    if entry is None:
-        try:
-            await create(registry, write, wanted, None)
-        except errors.ApiError as error:
-            if error.reason != "AlreadyExists":
-                raise
-        return
-    found = orjson.loads(entry.wire)
-    ours = (found["metadata"].get("annotations") or {}).get(AUTO_UPDATE) == "true"
-    spec = wanted["spec"]
-    if spec.get("type") == "Exempt":
-        spec["exempt"] = found["spec"].get("exempt") or spec["exempt"]
-    if ours and found["spec"] != spec:
-        await change_object(registry, write, lambda old: {**old, "spec": spec})

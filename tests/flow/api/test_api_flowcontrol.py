@@ -86,3 +86,30 @@ async def test_suggestions_are_put_right_unless_somebody_took_them_over(
     assert (await admin.get(f"{SCHEMAS}/probes")).body["spec"]["matchingPrecedence"] == 2
     assert (await admin.get(f"{SCHEMAS}/system-nodes")).body["spec"]["matchingPrecedence"] == 77
     assert (await admin.get(f"{LEVELS}/exempt")).body["spec"]["exempt"]["lendablePercent"] == 50
+
+
+async def test_what_every_cluster_has_is_put_right_while_it_runs(admin: Any, eventually: Eventually) -> None:
+    assert (await admin.delete(f"{LEVELS}/workload-low")).code == 200
+    assert (await admin.delete(f"{SCHEMAS}/exempt")).code == 200
+    assert (await admin.patch(f"{SCHEMAS}/probes", {"spec": {"matchingPrecedence": 77}})).code == 200
+
+    async def whole() -> bool:
+        level, schema = await admin.get(f"{LEVELS}/workload-low"), await admin.get(f"{SCHEMAS}/exempt")
+        probes = (await admin.get(f"{SCHEMAS}/probes")).body
+        return bool(level.code == schema.code == 200 and probes["spec"]["matchingPrecedence"] == 2)
+
+    await eventually(whole)
+
+
+async def test_a_leftover_of_ours_goes(admin: Any, eventually: Eventually) -> None:
+    limits = {"type": "Limited", "limited": {"limitResponse": {"type": "Reject"}}}
+    for name, flag in (("old", "true"), ("kept", "false")):
+        metadata = {"name": name, "annotations": {"apf.kubernetes.io/autoupdate-spec": flag}}
+        assert (await admin.create(LEVELS, {"metadata": metadata, "spec": limits})).code == 201
+    assert (await admin.patch(f"{LEVELS}/kept", {"metadata": {"labels": {"a": "b"}}})).code == 200
+
+    async def gone() -> bool:
+        return bool((await admin.get(f"{LEVELS}/old")).code == 404)
+
+    await eventually(gone)
+    assert (await admin.get(f"{LEVELS}/kept")).code == 200
