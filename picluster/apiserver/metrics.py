@@ -1,88 +1,68 @@
 """The API server's metrics, by Kubernetes' names where it has the same.
 
-Children are looked up once for each combination of labels, so that a request costs two dictionary look-ups here.
+What every request changes is plain numbers (``requestfigures``); what can be read from what is there anyway is read
+when somebody asks (``add``); the rest, rare enough, are the library's counters, made in ``registry`` by whose they are.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from picluster.apiserver.cache.collection import Collection
 from picluster.apiserver.cache.watchcache import WatchCache
-
-LATENCY_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+from picluster.apiserver.requestfigures import LABELS, LATENCY_BUCKETS_S, Key, RequestFigures, Timings, labels_of
 
 
 class Metrics:
     """One set per server; ``render`` is the body of ``/metrics``."""
 
     def __init__(self, cache: WatchCache) -> None:
-        self._registry = CollectorRegistry()
-        self._registry.register(CacheCollector(cache))
-        self._requests = Counter(
-            "apiserver_request_total",
-            "Requests by verb, resource and code.",
-            ("verb", "group", "resource", "subresource", "code"),
-            registry=self._registry,
+        self.registry = CollectorRegistry()
+        self.requests = RequestFigures()
+        self.store_seconds = Timings(
+            "picluster_store_write_seconds", "Time from a write to its acknowledged commit.", ("operation",)
         )
-        self._seconds = Histogram(
-            "apiserver_request_duration_seconds",
-            "Time to answer, watches excepted.",
-            ("verb", "group", "resource"),
-            buckets=LATENCY_BUCKETS_S,
-            registry=self._registry,
-        )
-        self.store_seconds = Histogram(
-            "picluster_store_write_seconds",
-            "Time from a write to its acknowledged commit.",
-            ("operation",),
-            buckets=LATENCY_BUCKETS_S,
-            registry=self._registry,
-        )
+        for collector in (CacheCollector(cache), self.requests, self.store_seconds):
+            self.registry.register(collector)
+        ProcessCollector(registry=self.registry)
         self.flow_wait_seconds = Histogram(
             "apiserver_flowcontrol_request_wait_duration_seconds",
             "Time that requests waited in a queue of their priority level.",
             ("priority_level", "flow_schema", "execute"),
             buckets=LATENCY_BUCKETS_S,
-            registry=self._registry,
+            registry=self.registry,
+        )
+        self.terminations = Counter(
+            "apiserver_request_terminations_total",
+            "Requests that were ended to protect the server.",
+            (*LABELS, "code"),
+            registry=self.registry,
         )
         self.stale_tokens = Counter(
             "serviceaccount_stale_tokens_total",
             "Uses of service account tokens after the time at which they should have been renewed.",
-            registry=self._registry,
+            registry=self.registry,
         )
         self.audit_events = Counter(
-            "apiserver_audit_event_total", "Audit events written to the log.", registry=self._registry
+            "apiserver_audit_event_total", "Audit events written to the log.", registry=self.registry
         )
         self.audit_errors = Counter(
             "apiserver_audit_error_total",
             "Audit events that were dropped: the queue was full, or the log could not be written.",
             ("plugin",),
-            registry=self._registry,
+            registry=self.registry,
         )
-        self._counted = lru_cache(maxsize=4096)(self._count_child)
-        self._timed = lru_cache(maxsize=1024)(self._time_child)
-
-    def observe(self, verb: str, group: str, resource: str, subresource: str, code: int, seconds: float) -> None:
-        self._counted(verb, group, resource, subresource, code).inc()
-        if verb != "watch":
-            self._timed(verb, group, resource).observe(seconds)
 
     def add(self, collector: Collector) -> None:
         """Show also what ``collector`` reads when somebody asks."""
-        self._registry.register(collector)
+        self.registry.register(collector)
 
     def render(self) -> bytes:
-        return generate_latest(self._registry)
-
-    def _count_child(self, verb: str, group: str, resource: str, subresource: str, code: int) -> Counter:
-        return self._requests.labels(verb.upper(), group, resource, subresource, str(code))
-
-    def _time_child(self, verb: str, group: str, resource: str) -> Histogram:
-        return self._seconds.labels(verb.upper(), group, resource)
+        return generate_latest(self.registry)
 
 
 class CacheCollector(Collector):
@@ -91,13 +71,45 @@ class CacheCollector(Collector):
     def __init__(self, cache: WatchCache) -> None:
         self._cache = cache
 
-    def collect(self) -> list[Metric]:
+    def collect(self) -> Iterator[Metric]:
+        kinds = ("group", "resource")
         objects = GaugeMetricFamily("apiserver_storage_objects", "Live objects.", labels=("resource",))
-        watchers = GaugeMetricFamily("apiserver_longrunning_requests", "Watches being served.", labels=("resource",))
+        counts = GaugeMetricFamily("apiserver_resource_objects", "Live objects.", labels=kinds)
         history = GaugeMetricFamily("picluster_watch_history_events", "Changes kept.", labels=("resource",))
+        sent = CounterMetricFamily(
+            "apiserver_watch_events", "Events sent to watches.", labels=("group", "version", "resource")
+        )
+        dropped = CounterMetricFamily("apiserver_terminated_watchers", "Watches that were too slow.", labels=kinds)
         for name, collection in self._cache.collections.items():
+            resource = collection.resource
+            kind = (resource.group, resource.plural)
             objects.add_metric((name,), len(collection))
-            watchers.add_metric((name,), len(collection.watchers))
+            counts.add_metric(kind, len(collection))
             history.add_metric((name,), len(collection.history))
-        revision = GaugeMetricFamily("picluster_store_revision", "The last applied revision.", self._cache.revision)
-        return [objects, watchers, history, revision]
+            if collection.sent:
+                sent.add_metric((resource.group, resource.version, resource.plural), collection.sent)
+            if collection.dropped:
+                dropped.add_metric(kind, collection.dropped)
+        yield from (objects, counts, history, sent, dropped, self._watches())
+        yield GaugeMetricFamily("picluster_store_revision", "The last applied revision.", self._cache.revision)
+
+    def _watches(self) -> Metric:
+        family = GaugeMetricFamily("apiserver_longrunning_requests", "Watches being served.", labels=LABELS)
+        for collection in self._cache.collections.values():
+            for labels, count in _watches_of(collection).items():
+                family.add_metric(labels, count)
+        return family
+
+
+def _watches_of(collection: Collection) -> dict[tuple[str, ...], int]:
+    """How many watches of one resource there are, by labels; the version is that in which objects are stored."""
+    resource, found = collection.resource, dict[tuple[str, ...], int]()
+    for watcher in collection.watchers:
+        selection = watcher.selection
+        key = Key(
+            "watch", resource.group, resource.version, resource.plural, "", bool(selection.key),
+            bool(selection.namespace),
+        )  # fmt: skip
+        labels = labels_of(key)
+        found[labels] = found.get(labels, 0) + 1
+    return found

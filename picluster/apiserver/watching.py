@@ -119,6 +119,7 @@ async def _begin(cache: WatchCache, resource: Resource, watcher: Watcher, query:
     if initial:
         entries = list(collection.select(watcher.selection))
         collection.watch(watcher)
+        collection.sent += len(entries)
         added = (frame("ADDED", watcher.representation.one(entry.wire)) for entry in entries)
         if not (watcher.bookmarks and "sendInitialEvents" in query):
             return added

@@ -15,7 +15,10 @@ from picluster.apiserver.cache.watcher import Frames, Watcher
 
 
 class Collection:
-    """``listeners`` are called with every change as it is applied; they must be quick and never raise."""
+    """``listeners`` are called with every change as it is applied; they must be quick and never raise.
+
+    ``sent`` counts events that were offered to live watches, ``dropped`` watches that were too slow for theirs.
+    """
 
     def __init__(self, resource: Resource) -> None:
         self.resource = resource
@@ -23,6 +26,8 @@ class Collection:
         self.history = History()
         self.watchers: dict[Watcher, None] = {}
         self.listeners: list[Callable[[Change], None]] = []
+        self.sent = 0
+        self.dropped = 0
         self._keys = SortedKeys()
         self._view = indexer_of(resource).view
         self._node_at = indexer_of(resource).position(NODE_NAME) if NODE_NAME in resource.fields else -1
@@ -72,10 +77,13 @@ class Collection:
     def dispatch(self, change: Change, dirty: dict[Watcher, None]) -> None:
         """Offer ``change`` to every watcher that may see it; who has something to flush is added to ``dirty``."""
         frames: Frames = {}
+        sent = 0
         for place in self._places(change):
             for watcher in self._watching.get(place, ()):
                 if watcher.offer(change, frames):
                     dirty[watcher] = None
+                    sent += 1
+        self.sent += sent
 
     def watch(self, watcher: Watcher) -> None:
         self.watchers[watcher] = None
@@ -83,7 +91,9 @@ class Collection:
 
     def unwatch(self, watcher: Watcher) -> None:
         """Safe for a watcher that is not there."""
-        self.watchers.pop(watcher, None)
+        if watcher in self.watchers:
+            del self.watchers[watcher]
+            self.dropped += watcher.dropped
         place = _place(watcher.selection)
         if (watching := self._watching.get(place)) is not None:
             watching.pop(watcher, None)

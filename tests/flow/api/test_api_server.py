@@ -74,12 +74,18 @@ async def test_metrics_count_requests_watchers_and_objects(admin: Any) -> None:
     await admin.get(f"{MAPS}/none")
     await admin.watch(MAPS)
     text = (await admin.get("/metrics")).body
+    core = 'component="apiserver",dry_run="",group="",resource="configmaps",scope="resource",subresource=""'
     expected = (
-        'apiserver_request_total{code="404",group="",resource="configmaps",subresource="",verb="GET"} 1.0',
-        'apiserver_longrunning_requests{resource="configmaps"} 1.0',
+        f'apiserver_request_total{{code="404",{core},verb="GET",version="v1"}} 1.0',
+        f'apiserver_request_total{{code="201",{core},verb="POST",version="v1"}} 1.0',
+        f'apiserver_request_duration_seconds_count{{{core},verb="POST",version="v1"}} 1.0',
+        'apiserver_longrunning_requests{component="apiserver",group="",resource="configmaps",scope="namespace",'
+        'subresource="",verb="WATCH",version="v1"} 1.0',
         'apiserver_storage_objects{resource="configmaps"} 3.0',
+        'apiserver_resource_objects{group="",resource="configmaps"} 3.0',
+        'apiserver_watch_events_total{group="",resource="configmaps",version="v1"}',
         'picluster_store_write_seconds_count{operation="create"}',
-        'apiserver_request_duration_seconds_count{group="",resource="configmaps",verb="CREATE"} 1.0',
+        "process_resident_memory_bytes",
     )
     for line in expected:
         assert line in text
