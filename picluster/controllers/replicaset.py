@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from picluster.api.errors import ApiError
 from picluster.api.meta import controller_of, key_of, now_rfc3339, owner_reference
-from picluster.api.resources import PODS, REPLICASETS
+from picluster.api.resources import PODS, REPLICASETS, Resource
 from picluster.api.selectors import LabelSelector, from_map, from_object
 from picluster.api.types import Object
 from picluster.client import TransportError
@@ -93,15 +93,19 @@ def _template_labels(replica_set: Object) -> dict[str, str]:
 class ReplicaSetController(Controller):
     name = "replicaset-controller"
     workers = 8
+    resource: ClassVar[Resource] = REPLICASETS
+
+    def selector_of(self, replica_set: Object) -> LabelSelector:
+        return from_object(replica_set["spec"].get("selector"))
 
     def setup(self, manager: Manager) -> None:
-        self._sets = manager.informer(REPLICASETS)
+        self._sets = manager.informer(self.resource)
         self._pods = manager.informer(PODS)
         owned.add_indexers(self._pods)
         owned.add_indexers(self._sets)
         indexes.by_namespace(self._sets)
         self._expectations = Expectations(self._pods, self.clock)
-        self._selectors: dict[str, tuple[str, LabelSelector]] = {}
+        self._selectors: dict[str, tuple[tuple[str, int], LabelSelector]] = {}
         self._sets.add_handler(self.enqueue)
         self._pods.add_handler(self._on_pod)
 
@@ -114,7 +118,7 @@ class ReplicaSetController(Controller):
 
     def _owner(self, pod: Object) -> str | None:
         reference = controller_of(pod)
-        if reference is None or reference.get("kind") != REPLICASETS.kind:
+        if reference is None or reference.get("kind") != self.resource.kind:
             return None
         key = f"{pod['metadata']['namespace']}/{reference['name']}"
         owner = self._sets.get(key)
@@ -126,11 +130,12 @@ class ReplicaSetController(Controller):
                 self.queue.add(key_of(replica_set))
 
     def _selector(self, replica_set: Object) -> LabelSelector:
-        """A selector never changes, so it is compiled once."""
-        key, uid = key_of(replica_set), replica_set["metadata"]["uid"]
+        """Compiled once per generation."""
+        key, metadata = key_of(replica_set), replica_set["metadata"]
+        made_of = (metadata["uid"], metadata.get("generation", 0))
         known = self._selectors.get(key)
-        if known is None or known[0] != uid:
-            known = self._selectors[key] = (uid, from_object(replica_set["spec"].get("selector")))
+        if known is None or known[0] != made_of:
+            known = self._selectors[key] = (made_of, self.selector_of(replica_set))
         return known[1]
 
     async def reconcile(self, key: str) -> float | None:
@@ -144,7 +149,7 @@ class ReplicaSetController(Controller):
         terminating = sum(1 for pod in candidates if pods.is_terminating_still(pod) and self._owner(pod) == key)
         active = await claim(
             self.client,
-            REPLICASETS,
+            self.resource,
             replica_set,
             self._selector(replica_set),
             PODS,
@@ -160,7 +165,7 @@ class ReplicaSetController(Controller):
         failure = str(failures[0]) if failures else None
         now_s = self.clock.now()
         status = new_status(replica_set, active, terminating, failure, bool(planned.create), now_s)
-        await self._update_status(replica_set, status)
+        await self.update_status(replica_set, status)
         if failures:
             raise failures[0]
         return _earliest(wait_s or None, _next_available_s(replica_set, active, now_s))
@@ -224,11 +229,11 @@ class ReplicaSetController(Controller):
         self.recorder.event(replica_set, "Normal", "SuccessfulDelete", f"Deleted pod: {name}")
         return None
 
-    async def _update_status(self, replica_set: Object, status: Object) -> None:
+    async def update_status(self, replica_set: Object, status: Object) -> None:
         if status == replica_set.get("status"):
             return
         changed = {**replica_set, "status": status}
-        await self.client.update(REPLICASETS, changed, subresource="status")
+        await self.client.update(self.resource, changed, subresource="status")
 
 
 def pod_from_template(replica_set: Object) -> Object:

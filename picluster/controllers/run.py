@@ -25,6 +25,7 @@ from picluster.controllers.node_lifecycle import NodeLifecycleController
 from picluster.controllers.nodeipam import NodeIpamController
 from picluster.controllers.podgc import PodGarbageCollector
 from picluster.controllers.replicaset import ReplicaSetController
+from picluster.controllers.replicationcontroller import ReplicationControllerController
 from picluster.controllers.resourcequota import ResourceQuotaController
 from picluster.controllers.rootcacertpublisher import RootCaPublisher
 from picluster.controllers.serviceaccount import ServiceAccountController
@@ -104,6 +105,7 @@ def all_controllers(config: Settings) -> Iterator[Controller]:
     yield EndpointSliceController()
     yield EndpointsController()
     yield DeploymentController()
+    yield ReplicationControllerController()
     yield NodeIpamController(config.cluster_cidr)
     yield TaintEvictionController()
     yield PodGarbageCollector()

@@ -18,6 +18,7 @@ from picluster.api.resources import (
     ENDPOINTS,
     PODS,
     REPLICASETS,
+    REPLICATION_CONTROLLERS,
     SERVICES,
     Resource,
 )
@@ -51,6 +52,17 @@ def workload(kind: str, replicas: int = 3, **spec: Any) -> Json:
     }
 
 
+def replicator(resource: Resource, replicas: int) -> Json:
+    """A ReplicaSet, or a ReplicationController, whose selector is a plain map."""
+    made = workload(resource.kind, replicas)
+    if resource is REPLICATION_CONTROLLERS:
+        made |= {"apiVersion": "v1", "spec": made["spec"] | {"selector": {"app": "web"}}}
+    return made
+
+
+REPLICATORS = pytest.mark.parametrize("kind", [REPLICASETS, REPLICATION_CONTROLLERS], ids=lambda kind: kind.plural)
+
+
 @pytest.fixture
 async def node(world: Any) -> str:
     await world.add_node("pi-1")
@@ -71,24 +83,28 @@ async def status_of(client: Client, kind: Any, name: str = "web") -> Json:
     return found
 
 
-async def test_a_replica_set_is_kept_at_its_size(client: Client, world: Any, eventually: Eventually, node: str) -> None:
-    await client.create(REPLICASETS, workload("ReplicaSet"))
+@REPLICATORS
+async def test_it_is_kept_at_its_size(
+    client: Client, world: Any, eventually: Eventually, node: str, kind: Resource
+) -> None:
+    await client.create(kind, replicator(kind, 3))
 
     async def of_size(count: int) -> Any:
         pods = await world.pods()
         return pods if len(pods) == count else None
 
     pods = await eventually(lambda: of_size(3))
-    assert all(pod["metadata"]["ownerReferences"][0]["kind"] == "ReplicaSet" for pod in pods)
+    assert all(pod["metadata"]["ownerReferences"][0]["kind"] == kind.kind for pod in pods)
     assert all(pod["metadata"]["generateName"] == "web-" for pod in pods)
     for pod in pods:
         await world.run_pod(pod, node)
 
     async def all_available() -> bool:
-        return (await status_of(client, REPLICASETS)).get("availableReplicas") == 3
+        return (await status_of(client, kind)).get("availableReplicas") == 3
 
     await eventually(all_available)
-    status = await status_of(client, REPLICASETS)
+    status = await status_of(client, kind)
+    assert ("terminatingReplicas" in status) is (kind is REPLICASETS)
     assert status | {"terminatingReplicas": 0} == {
         "replicas": 3,
         "fullyLabeledReplicas": 3,
@@ -99,12 +115,12 @@ async def test_a_replica_set_is_kept_at_its_size(client: Client, world: Any, eve
     }
 
     async def told() -> bool:
-        return sorted(await events(client, "ReplicaSet")) == sorted(
+        return sorted(await events(client, kind.kind)) == sorted(
             ("SuccessfulCreate", f"Created pod: {name}") for name in names(pods)
         )
 
     await eventually(told)
-    await client.patch(REPLICASETS, "web", {"spec": {"replicas": 1}}, namespace="default")
+    await client.patch(kind, "web", {"spec": {"replicas": 1}}, namespace="default")
 
     async def one_left() -> bool:
         return sum(1 for pod in await world.pods() if not pod["metadata"].get("deletionTimestamp")) == 1
@@ -131,13 +147,16 @@ async def test_a_lost_pod_is_replaced_at_once(client: Client, world: Any, eventu
     assert time.monotonic() - start_s < 0.5
 
 
-async def test_pods_are_adopted_and_released(client: Client, world: Any, eventually: Eventually) -> None:
+@REPLICATORS
+async def test_pods_are_adopted_and_released(
+    client: Client, world: Any, eventually: Eventually, kind: Resource
+) -> None:
     orphan = {
         "metadata": {"name": "mine", "namespace": "default", "labels": {"app": "web"}},
         "spec": template()["spec"],
     }
     await client.create(PODS, orphan)
-    await client.create(REPLICASETS, workload("ReplicaSet", replicas=2))
+    await client.create(kind, replicator(kind, 2))
 
     async def owned(name: str) -> bool:
         pod = await client.get(PODS, name, namespace="default")
