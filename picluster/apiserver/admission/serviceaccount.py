@@ -7,6 +7,8 @@ authority and namespace, made by the pod's agent. An account may say which Secre
 
 from __future__ import annotations
 
+from functools import lru_cache
+from random import Random
 from typing import Any
 
 import orjson
@@ -57,7 +59,7 @@ class ServiceAccount:
         spec["serviceAccountName"] = spec["serviceAccount"] = name
         account = await self._find(attributes, name)
         if self._mounts and _wants_token(spec, account):
-            mount_token(spec)
+            mount_token(spec, name)
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
             spec["imagePullSecrets"] = [{"name": each.get("name", "")} for each in account["imagePullSecrets"]]
 
@@ -94,12 +96,12 @@ class ServiceAccount:
         )
 
 
-def mount_token(spec: Object) -> None:
-    """Mount the account's token into every container that has nothing at its place, in place."""
+def mount_token(spec: Object, account: str) -> None:
+    """Mount the token of ``account`` into every container that has nothing at its place, in place."""
     volumes = spec.setdefault("volumes", [])
     name = next((each["name"] for each in volumes if each.get("name", "").startswith(VOLUME_PREFIX)), "")
     there = bool(name)
-    name = name or meta.generate_name(VOLUME_PREFIX)
+    name = name or _volume_name(account)
     mounted = False
     for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
         mounts = container.setdefault("volumeMounts", [])
@@ -110,6 +112,12 @@ def mount_token(spec: Object) -> None:
         volumes.append({"name": name, "projected": token_source()})
     elif not volumes:
         del spec["volumes"]
+
+
+@lru_cache(maxsize=1024)
+def _volume_name(account: str) -> str:
+    """Looks drawn by lot, as Kubernetes' are, and is always the same: pods of one template stay equal."""
+    return meta.generate_name(VOLUME_PREFIX, Random(account))
 
 
 def token_source() -> dict[str, Any]:
