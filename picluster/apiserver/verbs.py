@@ -191,12 +191,15 @@ async def _watch(call: Call) -> web.StreamResponse:
 
 
 async def _create(call: Call) -> web.StreamResponse:
-    write, (obj, body) = call.write(), await call.decoded(call.resource)
+    write = call.write()
+    if call.resource.stored and negotiate.is_json(call.request.headers.get("Content-Type", "")):
+        return await _answer(call, write, await create.create_from(call.registry, write, await call.request.read()))
+    obj, body = await call.decoded(call.resource)
     if call.resource is BINDING:
         return await _answer(call, write, await binding.bind(call.registry, binding.of_pod(write, obj), obj))
     if not call.resource.stored:
         return await _answer(call, write, await review.review(call.registry, write, obj, _json(call, body)))
-    return await _answer(call, write, await create.create(call.registry, write, obj, _json(call, body)))
+    return await _answer(call, write, await create.create(call.registry, write, obj, None))
 
 
 async def _update(call: Call) -> web.StreamResponse:

@@ -89,6 +89,21 @@ class Validating(Plugin, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What else than the object a plugin's decision depends on.
+
+    Of equal objects it says the same as long as nothing changes of the resources in ``relies_on``, and there is nothing
+    of those in ``only_without``: each of these would have to be asked anew for each object.
+    """
+
+    relies_on: tuple[Resource, ...] = ()
+    only_without: tuple[Resource, ...] = ()
+
+    def all(self) -> tuple[Resource, ...]:
+        return self.relies_on + self.only_without
+
+
 class Chain:
     """A plugin may be of both kinds; each phase keeps the order in which they are given."""
 
@@ -116,6 +131,19 @@ class Chain:
             plugins = self._validating[key] = tuple(p for p in self._concerned(key) if isinstance(p, Validating))
         for plugin in plugins:
             await plugin.validate(attributes)
+
+    def basis(self, resource: Resource, operation: str) -> Basis | None:
+        """What the decision of all plugins on an object depends on; ``None`` when one of them does not say.
+
+        A plugin says it by an attribute ``basis``. Holds for everybody who is no node.
+        """
+        found = [getattr(plugin, "basis", None) for plugin in self._concerned((resource, "", operation))]
+        if None in found:
+            return None
+        return Basis(
+            tuple(each for basis in found if basis is not None for each in basis.relies_on),
+            tuple(each for basis in found if basis is not None for each in basis.only_without),
+        )
 
     def _concerned(self, key: Combination) -> tuple[Plugin, ...]:
         return tuple(plugin for plugin in self._plugins if plugin.concerns(*key))

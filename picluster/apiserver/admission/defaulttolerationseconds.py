@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from picluster.api.resources import PODS, Resource
 from picluster.api.types import Object
-from picluster.apiserver.admission.chain import CREATE, UPDATE, Attributes
+from picluster.apiserver.admission.chain import CREATE, UPDATE, Attributes, Basis
 
 TOLERATION_S = 300
 TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
@@ -12,6 +12,7 @@ TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 class DefaultTolerationSeconds:
     name = "DefaultTolerationSeconds"
+    basis = Basis()
 
     def concerns(self, resource: Resource, subresource: str, operation: str) -> bool:
         return resource is PODS and not subresource and operation in (CREATE, UPDATE)

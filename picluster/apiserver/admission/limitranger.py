@@ -12,7 +12,7 @@ from picluster.api.podresources import pod_limits, pod_requests
 from picluster.api.quantity import NANO, nanos, render
 from picluster.api.resources import LIMIT_RANGES, PERSISTENT_VOLUME_CLAIMS, PODS, Resource
 from picluster.api.types import Object
-from picluster.apiserver.admission.chain import CREATE, UPDATE, Attributes
+from picluster.apiserver.admission.chain import CREATE, UPDATE, Attributes, Basis
 from picluster.apiserver.admission.live import Live
 from picluster.apiserver.cache.watchcache import WatchCache
 
@@ -22,6 +22,7 @@ Amounts = Mapping[str, int]
 
 class LimitRanger:
     name = "LimitRanger"
+    basis = Basis(relies_on=(LIMIT_RANGES,))
 
     def __init__(self, cache: WatchCache) -> None:
         self._ranges = Live(cache, LIMIT_RANGES)

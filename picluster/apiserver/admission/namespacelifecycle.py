@@ -6,7 +6,7 @@ import orjson
 
 from picluster.api import errors
 from picluster.api.resources import NAMESPACES, Resource
-from picluster.apiserver.admission.chain import CREATE, DELETE, Attributes
+from picluster.apiserver.admission.chain import CREATE, DELETE, Attributes, Basis
 from picluster.apiserver.cache.watchcache import WatchCache
 
 IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
@@ -15,6 +15,7 @@ TERMINATING_MARK = b'"deletionTimestamp":'
 
 class NamespaceLifecycle:
     name = "NamespaceLifecycle"
+    basis = Basis(relies_on=(NAMESPACES,))
 
     def __init__(self, cache: WatchCache) -> None:
         self._cache = cache

@@ -25,7 +25,7 @@ from picluster.api.resources import (
     Resource,
 )
 from picluster.api.types import Object
-from picluster.apiserver.admission.chain import CREATE, DELETE, UPDATE, Attributes
+from picluster.apiserver.admission.chain import CREATE, DELETE, UPDATE, Attributes, Basis
 from picluster.apiserver.admission.nodetokens import NodeTokens
 from picluster.apiserver.authz.chain import Chain
 from picluster.apiserver.authz.node import NODE_LEASES
@@ -58,6 +58,7 @@ REFERRED = (
 
 class NodeRestriction:
     name = "NodeRestriction"
+    basis = Basis()
 
     def __init__(self, cache: WatchCache, chain: Chain) -> None:
         self._cache = cache

@@ -27,7 +27,7 @@ from picluster.api.resources import (
     Resource,
 )
 from picluster.api.types import Object
-from picluster.apiserver.admission.chain import CREATE, UPDATE, Attributes
+from picluster.apiserver.admission.chain import CREATE, UPDATE, Attributes, Basis
 from picluster.apiserver.cache.selection import select
 from picluster.apiserver.cache.watchcache import WatchCache
 
@@ -41,6 +41,7 @@ PODS_LOOKED_AT_MAX = 3000
 
 class PodSecurity:
     name = "PodSecurity"
+    basis = Basis(relies_on=(NAMESPACES,))
 
     def __init__(self, cache: WatchCache) -> None:
         self._cache = cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 from picluster.api import errors
 from picluster.api.resources import PODS, PRIORITY_CLASSES, Resource
 from picluster.api.types import Object
-from picluster.apiserver.admission.chain import CREATE, UPDATE, Attributes
+from picluster.apiserver.admission.chain import CREATE, UPDATE, Attributes, Basis
 from picluster.apiserver.admission.live import Live
 from picluster.apiserver.cache.watchcache import WatchCache
 
@@ -19,6 +19,7 @@ DEFAULT_PREEMPTION = "PreemptLowerPriority"
 
 class Priority:
     name = "Priority"
+    basis = Basis(relies_on=(PRIORITY_CLASSES,))
 
     def __init__(self, cache: WatchCache) -> None:
         self._classes = Live(cache, PRIORITY_CLASSES)

@@ -14,7 +14,7 @@ from picluster.api.quota import amounts
 from picluster.api.quota.amounts import Amounts
 from picluster.api.resources import RESOURCE_QUOTAS, Resource
 from picluster.api.types import Object
-from picluster.apiserver.admission.chain import CREATE, UPDATE, Attributes
+from picluster.apiserver.admission.chain import CREATE, UPDATE, Attributes, Basis
 from picluster.apiserver.admission.live import Live
 from picluster.apiserver.registry.store import Store
 from picluster.storage.backend import RevisionMismatch
@@ -33,6 +33,7 @@ class Charge:
 
 class ResourceQuota:
     name = "ResourceQuota"
+    basis = Basis(only_without=(RESOURCE_QUOTAS,))
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store

@@ -6,13 +6,14 @@ from picluster.api import errors
 from picluster.api.quantity import nanos
 from picluster.api.resources import PODS, RUNTIME_CLASSES, Resource
 from picluster.api.types import Object
-from picluster.apiserver.admission.chain import CREATE, Attributes
+from picluster.apiserver.admission.chain import CREATE, Attributes, Basis
 from picluster.apiserver.admission.live import Live
 from picluster.apiserver.cache.watchcache import WatchCache
 
 
 class RuntimeClass:
     name = "RuntimeClass"
+    basis = Basis(relies_on=(RUNTIME_CLASSES,))
 
     def __init__(self, cache: WatchCache) -> None:
         self._classes = Live(cache, RUNTIME_CLASSES)

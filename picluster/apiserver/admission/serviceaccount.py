@@ -16,7 +16,7 @@ import orjson
 from picluster.api import errors, meta
 from picluster.api.resources import PODS, SERVICE_ACCOUNTS, Resource
 from picluster.api.types import Object
-from picluster.apiserver.admission.chain import CREATE, UPDATE, Attributes
+from picluster.apiserver.admission.chain import CREATE, UPDATE, Attributes, Basis
 from picluster.apiserver.admission.mountablesecrets import refused_reference
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.util.clock import Clock
@@ -38,6 +38,7 @@ class ServiceAccount:
     """``mounts`` is whether this server makes tokens for pods."""
 
     name = "ServiceAccount"
+    basis = Basis(relies_on=(SERVICE_ACCOUNTS,))
 
     def __init__(self, cache: WatchCache, clock: Clock, *, mounts: bool) -> None:
         self._cache = cache
@@ -117,7 +118,7 @@ def mount_token(spec: Object, account: str) -> None:
 @lru_cache(maxsize=1024)
 def _volume_name(account: str) -> str:
     """Looks drawn by lot, as Kubernetes' are, and is always the same: pods of one template stay equal."""
-    return meta.generate_name(VOLUME_PREFIX, Random(account))
+    return meta.generate_name(VOLUME_PREFIX, Random(account))  # noqa: S311 - no secret
 
 
 def token_source() -> dict[str, Any]:

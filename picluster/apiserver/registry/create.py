@@ -15,6 +15,7 @@ from picluster.api.strategy import certificatesigningrequest
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import CREATE
 from picluster.apiserver.answers import Answer
+from picluster.apiserver.negotiate import decode_json
 from picluster.apiserver.registry import adminaccess, ipaddresses, ownership
 from picluster.apiserver.registry.registry import Registry, Write, read_object
 from picluster.apiserver.registry.services import normalize
@@ -22,18 +23,32 @@ from picluster.apiserver.registry.services import normalize
 GENERATE_ATTEMPTS_MAX = 8
 
 
+async def create_from(registry: Registry, write: Write, body: bytes) -> Answer:
+    """``create`` of the object that ``body`` is in JSON."""
+    draft = registry.casts.draft(write, body)
+    if draft is None:
+        return await create(registry, write, decode_json(body), body)
+    cast = registry.casts.cast(draft, meta.now_rfc3339(registry.clock.now()))
+    if cast is not None:
+        return Answer(201, await registry.store.add(write.resource, cast.key, cast.stored))
+    obj = decode_json(body)
+    answer = await create(registry, write, obj, body)
+    registry.casts.learn(draft, write, obj)
+    return answer
+
+
 async def create(registry: Registry, write: Write, obj: Any, body: bytes | None) -> Answer:
     """Create ``obj``, the decoded ``body``; raises ``ApiError``. The answer is 201 with the object as stored."""
     read_object(write, registry.kind(write.resource), obj, body)
-    return await create_read(registry, write, obj, body)
+    return await create_read(registry, write, obj)
 
 
-async def create_read(registry: Registry, write: Write, obj: Object, body: bytes | None = None) -> Answer:
+async def create_read(registry: Registry, write: Write, obj: Object) -> Answer:
     """``create`` of an object that is already in the form it is kept in."""
     _place(write, obj)
     kind = registry.kind(write.resource)
     kind.default(obj)
-    ownership.created(registry, write, obj, body)
+    ownership.created(registry, write, obj)
     return await create_owned(registry, write, obj)
 
 

@@ -1,9 +1,4 @@
-"""``metadata.managedFields`` of what the verbs write: who owns which fields of it.
-
-Most objects that are created are one template with other names, and the fields of a template are always the same. So
-what the creator owns is looked up by the request's body with the object's name taken out, and only found by a walk over
-the object when no such body has been seen lately.
-"""
+"""``metadata.managedFields`` of what the verbs write: who owns which fields of it."""
 
 from __future__ import annotations
 
@@ -11,10 +6,8 @@ from typing import Any
 
 from picluster.api import meta
 from picluster.api.apply import managers, tracking
-from picluster.api.apply.fieldsets import FieldSet
 from picluster.api.apply.managers import UPDATE, Managed, Manager
 from picluster.api.apply.tracking import Change, Versions
-from picluster.api.resources import Resource
 from picluster.api.types import Object
 from picluster.apiserver.registry.kinds import Kind
 from picluster.apiserver.registry.registry import Registry, Write
@@ -23,8 +16,8 @@ RESET: list[Object] = [{}]
 """What a client sends to have an object's owners forgotten."""
 
 
-def created(registry: Registry, write: Write, obj: Object, body: bytes | None) -> None:
-    """Make the writer of ``obj`` the owner of its fields; ``body`` is the JSON that it came as, if any."""
+def created(registry: Registry, write: Write, obj: Object) -> None:
+    """Make the writer of ``obj`` the owner of its fields."""
     metadata = obj["metadata"]
     sent = metadata.pop("managedFields", None)
     if sent == RESET:
@@ -35,7 +28,9 @@ def created(registry: Registry, write: Write, obj: Object, body: bytes | None) -
         change = _change(registry, write, {"metadata": {}}, obj)
         metadata["managedFields"] = managers.encode(tracking.updated(change, managed, who, _now(registry)))
         return
-    fields = _fields_of(registry, write.resource, obj, body)
+    kind = registry.kind(write.resource)
+    of_type, ignored = kind.type(), kind.ignored("")
+    fields = registry.shapes.fields(write.resource, obj, lambda part: tracking.created(of_type, part, ignored))
     if fields:
         metadata["managedFields"] = [managers.entry(who, write.resource.api_version, _now(registry), fields)]
 
@@ -81,14 +76,6 @@ def _change(registry: Registry, write: Write, old: Object, new: Object) -> Chang
     kind = registry.kind(write.resource)
     ignored = kind.ignored(write.subresource)
     return Change(kind.type(), write.resource.api_version, old, new, ignored, versions_of(kind))
-
-
-def _fields_of(registry: Registry, resource: Resource, obj: Object, body: bytes | None) -> FieldSet:
-    kind = registry.kind(resource)
-    if body is None:
-        return tracking.created(kind.type(), obj, kind.ignored(""))
-    name = obj["metadata"].get("name") or ""
-    return registry.shapes.fields(resource, body, name, lambda: tracking.created(kind.type(), obj, kind.ignored("")))
 
 
 def _decoded(entries: Any) -> Managed:

@@ -11,6 +11,7 @@ from picluster.api.types import Object
 from picluster.apiserver.admission.chain import CONNECT, CREATE, DELETE, UPDATE, Attributes, Chain
 from picluster.apiserver.authn import User
 from picluster.apiserver.authn.tokenkeys import TokenKeys
+from picluster.apiserver.registry.casts import Casts
 from picluster.apiserver.registry.kinds import BuiltIn, Kind
 from picluster.apiserver.registry.services import ServiceAllocator
 from picluster.apiserver.registry.shapes import Shapes
@@ -48,6 +49,10 @@ class Registry:
     guards: dict[Resource, Guard] = field(default_factory=dict)
     token_keys: TokenKeys | None = None
     shapes: Shapes = field(default_factory=Shapes)
+    casts: Casts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.casts = Casts(self.store.cache, self.admission)
 
     def kind(self, resource: Resource) -> Kind:
         found = self.kinds.get(resource)

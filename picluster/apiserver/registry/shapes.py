@@ -1,4 +1,9 @@
-"""What creators own, by the bodies they sent: two bodies that differ only in the object's name own the same fields."""
+"""What creators own, by what they sent: two objects with an equal ``spec`` own the same fields below it.
+
+Most objects are made of few templates, and a walk over a pod's specification for the names of its fields costs more
+than all the rest of its ownership. So the fields below each part of an object, its metadata aside, are looked up by
+that part's JSON.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +13,33 @@ import orjson
 
 from picluster.api.apply.fieldsets import FieldSet
 from picluster.api.resources import Resource
+from picluster.api.types import Object
 
 SHAPES_MAX = 256
-BODY_MAX_BYTES = 16 << 10
-_HOLE = b"\0"
-"""Stands where the name was; no JSON text has it."""
+PART_MAX_BYTES = 16 << 10
+IDENTITY = frozenset({"apiVersion", "kind", "metadata"})
 
 
 class Shapes:
-    """The latest bodies that were used; bounded by their number and size."""
+    """The latest parts of objects that were used; bounded by their number and size."""
 
     def __init__(self) -> None:
-        self._fields: dict[tuple[Resource, bytes], FieldSet] = {}
+        self._fields: dict[tuple[Resource, str, bytes], FieldSet] = {}
 
-    def fields(self, resource: Resource, body: bytes, name: str, find: Callable[[], FieldSet]) -> FieldSet:
-        """The fields of an object called ``name`` that came as ``body``; ``find`` is asked for a new shape."""
-        if len(body) > BODY_MAX_BYTES:
-            return find()
-        needle = name.encode()
-        key = (resource, body.replace(needle, _HOLE) if needle else body)
+    def fields(self, resource: Resource, obj: Object, find: Callable[[Object], FieldSet]) -> FieldSet:
+        """The fields of ``obj``; ``find`` tells those of an object, and is asked for what is new."""
+        parts = [find({field: obj[field] for field in IDENTITY & obj.keys()})]
+        parts += [self._part(resource, field, value, find) for field, value in obj.items() if field not in IDENTITY]
+        return dict(sorted((name, below) for part in parts for name, below in part.items()))
+
+    def _part(self, resource: Resource, field: str, value: object, find: Callable[[Object], FieldSet]) -> FieldSet:
+        text = orjson.dumps(value)
+        if len(text) > PART_MAX_BYTES:
+            return find({field: value})
+        key = (resource, field, text)
         found = self._fields.pop(key, None)
         if found is None:
-            found = find()
-            if needle and needle in orjson.dumps(found):
-                return found  # a path says the name, or what looks like it: this shape is not that of others
+            found = find({field: value})
             if len(self._fields) >= SHAPES_MAX:
                 del self._fields[next(iter(self._fields))]
         self._fields[key] = found

@@ -56,11 +56,15 @@ class Store:
             if key in self.cache.collection(resource).entries:
                 raise errors.already_exists(resource.group, resource.plural, metadata["name"])
             return serialize.PREFIX + stored
+        return await self.add(resource, key, stored)
+
+    async def add(self, resource: Resource, key: str, stored: bytes) -> bytes:
+        """``create`` of an object's stored form; ``key`` is ``namespace/name``."""
         started_s = time.perf_counter()
         try:
             revision = await self._backend.put(f"{resource.stored_as}/{key}", stored, 0)
         except RevisionMismatch:
-            raise errors.already_exists(resource.group, resource.plural, metadata["name"]) from None
+            raise errors.already_exists(resource.group, resource.plural, key.partition("/")[2]) from None
         self._created.observe(time.perf_counter() - started_s)
         return serialize.splice(stored, revision)
 

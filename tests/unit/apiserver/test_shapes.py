@@ -1,8 +1,7 @@
-"""What creators own is found once for each shape of body, and never taken for that of another."""
+"""What creators own is found once for each shape of a part, and never taken for that of another."""
 
 from __future__ import annotations
 
-import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,58 +10,56 @@ from picluster.api.apply.tracking import created
 from picluster.api.apply.types import builtin
 from picluster.api.resources import CONFIGMAPS, SECRETS
 from picluster.api.types import Object
-from picluster.apiserver.registry.shapes import BODY_MAX_BYTES, SHAPES_MAX, Shapes
+from picluster.apiserver.registry.shapes import PART_MAX_BYTES, SHAPES_MAX, Shapes
 
-
-def body(name: str, **data: str) -> bytes:
-    return orjson.dumps({"metadata": {"name": name}, "data": data})
+OF_TYPE = builtin(CONFIGMAPS.schema)
 
 
 class Finder:
-    def __init__(self, answer: FieldSet) -> None:
-        self.answer = answer
+    """Counts how often it is asked for the fields of data."""
+
+    def __init__(self) -> None:
         self.asked = 0
 
-    def __call__(self) -> FieldSet:
-        self.asked += 1
-        return self.answer
+    def __call__(self, part: Object) -> FieldSet:
+        self.asked += "data" in part
+        return created(OF_TYPE, part, {})
+
+
+def config(name: str, **data: str) -> Object:
+    return {"metadata": {"name": name}, "data": data}
 
 
 def test_one_shape_is_found_once() -> None:
-    shapes, find = Shapes(), Finder({"f:data": {"f:k": {}}})
+    shapes, find = Shapes(), Finder()
     for number in range(5):
-        assert shapes.fields(CONFIGMAPS, body(f"web-{number}", k="v"), f"web-{number}", find) is find.answer
+        assert shapes.fields(CONFIGMAPS, config(f"web-{number}", k="v"), find) == {"f:data": {"f:k": {}, ".": {}}}
     assert find.asked == 1
-    assert shapes.fields(SECRETS, body("web-1", k="v"), "web-1", find) and find.asked == 2
-    assert shapes.fields(CONFIGMAPS, body("web-1", other="v"), "web-1", find) and find.asked == 3
-
-
-def test_a_shape_that_says_the_name_is_nobody_elses() -> None:
-    shapes = Shapes()
-    for name in ("one", "two"):
-        find = Finder({"f:data": {f"f:{name}": {}}})
-        assert shapes.fields(CONFIGMAPS, body(name, **{name: "v"}), name, find) is find.answer
+    assert shapes.fields(SECRETS, config("web-1", k="v"), find) and find.asked == 2
+    assert shapes.fields(CONFIGMAPS, config("web-1", other="v"), find) and find.asked == 3
 
 
 def test_shapes_are_bounded() -> None:
-    shapes = Shapes()
+    shapes, find = Shapes(), Finder()
     for number in range(2 * SHAPES_MAX):
-        shapes.fields(CONFIGMAPS, body("x", **{f"k{number}": "v"}), "x", Finder({"f:a": {}}))
-    again = Finder({"f:a": {}})
-    shapes.fields(CONFIGMAPS, body("x", k0="v"), "x", again)
-    assert again.asked == 1
+        shapes.fields(CONFIGMAPS, config("x", **{f"k{number}": "v"}), find)
+    before = find.asked
+    shapes.fields(CONFIGMAPS, config("x", k0="v"), find)
+    assert find.asked == before + 1
     for _ in range(2):
-        shapes.fields(CONFIGMAPS, body("x", k="v" * BODY_MAX_BYTES), "x", again)
-    assert again.asked == 3
+        shapes.fields(CONFIGMAPS, config("x", k="v" * PART_MAX_BYTES), find)
+    assert find.asked == before + 3
 
 
 names = st.text("ab1", min_size=1, max_size=3)
+metadata = st.fixed_dictionaries({"name": names}, optional={"labels": st.dictionaries(names, names, max_size=2)})
 
 
-@given(st.lists(st.tuples(names, st.dictionaries(names, names, max_size=2)), min_size=1, max_size=6))
-def test_the_answer_is_that_of_the_walk(objects: list[tuple[str, dict[str, str]]]) -> None:
-    shapes, of_type = Shapes(), builtin(CONFIGMAPS.schema)
-    for name, data in objects:
-        obj: Object = {"metadata": {"name": name}, "data": data}
-        expected = created(of_type, obj, {})
-        assert shapes.fields(CONFIGMAPS, orjson.dumps(obj), name, lambda found=expected: found) == expected
+@given(st.lists(st.tuples(metadata, st.dictionaries(names, names, max_size=2)), min_size=1, max_size=6))
+def test_the_answer_is_that_of_the_walk_in_its_order(objects: list[tuple[Object, dict[str, str]]]) -> None:
+    shapes = Shapes()
+    for each, data in objects:
+        obj: Object = {"metadata": each, "data": data}
+        expected = created(OF_TYPE, obj, {})
+        found = shapes.fields(CONFIGMAPS, obj, lambda part: created(OF_TYPE, part, {}))
+        assert found == expected and list(found) == list(expected)

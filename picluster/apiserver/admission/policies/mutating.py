@@ -15,7 +15,7 @@ from picluster.api.cel.composition import Composition
 from picluster.api.resources import MUTATING_ADMISSION_POLICIES, MUTATING_ADMISSION_POLICY_BINDINGS, Resource
 from picluster.api.types import Object
 from picluster.apiserver.admission.asked import Asked, fingerprint
-from picluster.apiserver.admission.chain import Attributes, Reinvocation, reinvocation
+from picluster.apiserver.admission.chain import Attributes, Basis, Reinvocation, reinvocation
 from picluster.apiserver.admission.matching import MatchConditions, exempt
 from picluster.apiserver.admission.policies.dispatch import Invocation, Misconfigured, PolicyDispatcher, refusal
 from picluster.apiserver.admission.policies.patches import Mutation, PatchError
@@ -47,6 +47,7 @@ class _Failure(Exception):
 
 class MutatingPolicies:
     name = "MutatingAdmissionPolicy"
+    basis = Basis(only_without=(MUTATING_ADMISSION_POLICY_BINDINGS,))
 
     def __init__(self, cache: WatchCache, dispatcher: PolicyDispatcher) -> None:
         self._source = Source(

@@ -19,7 +19,7 @@ from picluster.api.resources import (
     Resource,
 )
 from picluster.api.types import Object
-from picluster.apiserver.admission.chain import Attributes
+from picluster.apiserver.admission.chain import Attributes, Basis
 from picluster.apiserver.admission.matching import MatchConditions, exempt
 from picluster.apiserver.admission.policies.dispatch import Invocation, Misconfigured, PolicyDispatcher, refusal
 from picluster.apiserver.admission.policies.source import Binding, Policy, Source
@@ -89,6 +89,7 @@ class ValidatingPolicy(Policy):
 
 class ValidatingPolicies:
     name = "ValidatingAdmissionPolicy"
+    basis = Basis(only_without=(VALIDATING_ADMISSION_POLICY_BINDINGS,))
 
     def __init__(self, cache: WatchCache, dispatcher: PolicyDispatcher) -> None:
         self._source = Source(

@@ -13,7 +13,7 @@ from picluster.api.patch import json
 from picluster.api.resources import MUTATING_WEBHOOK_CONFIGURATIONS, Resource
 from picluster.api.types import Object
 from picluster.apiserver.admission.asked import Asked, fingerprint
-from picluster.apiserver.admission.chain import Attributes, Reinvocation, reinvocation
+from picluster.apiserver.admission.chain import Attributes, Basis, Reinvocation, reinvocation
 from picluster.apiserver.admission.matching import exempt
 from picluster.apiserver.admission.versions import is_whole
 from picluster.apiserver.admission.webhooks.dispatch import Dispatcher, FailedCalling, failed, internal
@@ -26,6 +26,7 @@ AUDIT = "mutation.webhook.admission.k8s.io"
 
 class MutatingWebhooks:
     name = "MutatingAdmissionWebhook"
+    basis = Basis(only_without=(MUTATING_WEBHOOK_CONFIGURATIONS,))
 
     def __init__(self, cache: WatchCache, dispatcher: Dispatcher) -> None:
         self._hooks = Hooks(cache.collection(MUTATING_WEBHOOK_CONFIGURATIONS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from picluster.api.resources import VALIDATING_WEBHOOK_CONFIGURATIONS, Resource
-from picluster.apiserver.admission.chain import Attributes
+from picluster.apiserver.admission.chain import Attributes, Basis
 from picluster.apiserver.admission.matching import exempt
 from picluster.apiserver.admission.webhooks.dispatch import Dispatcher, FailedCalling, failed
 from picluster.apiserver.admission.webhooks.hooks import Hook, Hooks
@@ -16,6 +16,7 @@ AUDIT = "validating.webhook.admission.k8s.io"
 
 class ValidatingWebhooks:
     name = "ValidatingAdmissionWebhook"
+    basis = Basis(only_without=(VALIDATING_WEBHOOK_CONFIGURATIONS,))
 
     def __init__(self, cache: WatchCache, dispatcher: Dispatcher) -> None:
         self._hooks = Hooks(cache.collection(VALIDATING_WEBHOOK_CONFIGURATIONS))
