@@ -18,6 +18,7 @@ from picluster.api.structural import Schema, scale
 from picluster.api.structural.objectmeta import CoerceError
 from picluster.api.types import Object
 from picluster.api.validation import metadata
+from picluster.api.warnings import finalizers
 from picluster.apiserver.crd import columns
 from picluster.apiserver.crd.conversion import WebhookConversion, renamed
 from picluster.apiserver.crd.definition import Definition, schema_of
@@ -104,6 +105,12 @@ class CustomKind:
         if subresource == "status":
             return self._schema.status_failures(new, old, found)
         return self._schema.update_failures(new, old, found)
+
+    def create_warnings(self, obj: Object) -> list[str]:
+        return finalizers.of_added(obj, None)
+
+    def update_warnings(self, new: Object, old: Object, subresource: str | None) -> list[str]:
+        return [] if subresource == "status" else finalizers.of_added(new, old)
 
     def to_stored(self, obj: Object) -> Object:
         """``obj`` in the stored version, without asking anybody."""

@@ -73,6 +73,7 @@ async def create_owned(registry: Registry, write: Write, obj: Object) -> Answer:
         if failures:
             name = obj["metadata"].get("name", "")
             raise errors.invalid(write.resource.group, write.resource.kind, name, failures)
+        write.warnings += kind.create_warnings(obj)
         try:
             await registry.admission.validate(write.attributes(CREATE, obj, None))
             return Answer(201, await _store(registry, write, obj))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from picluster.api import conversion, defaults, schema, strategy, validation
+from picluster.api import conversion, defaults, schema, strategy, validation, warnings
 from picluster.api.apply import resetfields, types
 from picluster.api.apply.fieldsets import FieldSet
 from picluster.api.apply.types import Type
@@ -40,6 +40,12 @@ class Kind(Protocol):
     def create_failures(self, obj: Object) -> list[FieldError]: ...
 
     def update_failures(self, new: Object, old: Object, subresource: str | None) -> list[FieldError]: ...
+
+    def create_warnings(self, obj: Object) -> Sequence[str]:
+        """What the client is told of an object that is valid."""
+        ...
+
+    def update_warnings(self, new: Object, old: Object, subresource: str | None) -> Sequence[str]: ...
 
     def to_stored(self, obj: Object) -> Object: ...
 
@@ -127,6 +133,12 @@ class BuiltIn:
         if subresource:
             return validation.subresource(self.resource, subresource, new, old)
         return validation.update(self.resource, new, old)
+
+    def create_warnings(self, obj: Object) -> Sequence[str]:
+        return warnings.of_create(self.resource, obj)
+
+    def update_warnings(self, new: Object, old: Object, subresource: str | None) -> Sequence[str]:
+        return warnings.of_update(self.resource, new, old, subresource)
 
     def to_stored(self, obj: Object) -> Object:
         return conversion.to_stored(self.resource, obj)

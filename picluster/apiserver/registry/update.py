@@ -121,6 +121,7 @@ async def finish_admitted(
     failures = kind.update_failures(new, old, subresource)
     if failures:
         raise errors.invalid(resource.group, resource.kind, write.name, failures)
+    write.warnings += kind.update_warnings(new, old, subresource)
     await registry.admission.validate(attributes)
     if released(resource, new, old):
         return await _delete_released(registry, write, entry, new)
