@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,11 +14,10 @@ from picluster.api.resources import Resource
 from picluster.api.types import Object
 from picluster.apiserver import yamlbody
 from picluster.apiserver.negotiate import JSON, YAML
+from picluster.apiserver.pieces import Pieces, Zipped, zipped
 
 PEOPLES_PROGRAMS = ("curl", "Wget", "Mozilla/5.0")
 GZIP_MIN_BYTES = 128 << 10
-GZIP_LEVEL = 1
-GZIP_WINDOW = 31  # zlib's way of asking for a gzip header
 CACHE_CONTROL = "no-cache, private"
 WARNING_MAX_CHARACTERS = 4096
 
@@ -52,18 +50,26 @@ def success(details: Object | None = None, code: int = 200) -> Answer:
 
 
 async def respond(
-    request: web.BaseRequest, code: int, body: bytes, media_type: str = JSON, warnings: Sequence[str] = ()
+    request: web.BaseRequest, code: int, body: bytes | Pieces, media_type: str = JSON, warnings: Sequence[str] = ()
 ) -> web.Response:
     """The response with ``body`` (JSON), as the client wants it: YAML, indented, compressed."""
     if media_type == YAML:
-        body = yamlbody.encode(body)
+        body = yamlbody.encode(bytes(body))
     elif _pretty(request):
-        body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+        body = orjson.dumps(orjson.loads(bytes(body)), option=orjson.OPT_INDENT_2)
     headers = {"Content-Type": media_type, "Cache-Control": CACHE_CONTROL}
     if len(body) >= GZIP_MIN_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
-        body = await asyncio.get_running_loop().run_in_executor(None, _gzip, body)
         headers["Content-Encoding"] = "gzip"
         headers["Vary"] = "Accept-Encoding"
+        if isinstance(body, Pieces):
+            return _response(code, Zipped(body), headers, warnings)
+        body = await asyncio.get_running_loop().run_in_executor(None, zipped, body)
+    return _response(code, body, headers, warnings)
+
+
+def _response(
+    code: int, body: bytes | Pieces | Zipped, headers: dict[str, str], warnings: Sequence[str]
+) -> web.Response:
     response = web.Response(body=body, status=code, headers=headers)
     for warning in warnings:
         response.headers.add("Warning", warning_header(warning))
@@ -92,8 +98,3 @@ def warning_header(text: str) -> str:
     clean = "".join(character if character.isprintable() else " " for character in text)[:WARNING_MAX_CHARACTERS]
     escaped = clean.replace("\\", "\\\\").replace('"', '\\"')
     return f'299 - "{escaped}"'
-
-
-def _gzip(body: bytes) -> bytes:
-    compressor = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
-    return compressor.compress(body) + compressor.flush()

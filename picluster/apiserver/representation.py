@@ -1,7 +1,7 @@
 """How stored objects go over the wire: as they are, as metadata only, as Tables, or converted to another version.
 
 A representation turns the bytes of one object, or of many, into the bytes of an answer. ``Plain`` is the identity, so a
-GET copies nothing and a LIST is a join.
+GET copies nothing and a LIST is a join, of pieces when it is long.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import orjson
 from picluster.api.resources import Resource
 from picluster.api.types import Object
 from picluster.apiserver import tables
+from picluster.apiserver.pieces import PIECE_BYTES, Pieces
 from picluster.apiserver.tables.columns import Printer
 from picluster.util.clock import Clock
 
 META_VERSION = "meta.k8s.io/v1"
 Convert = Callable[[bytes], bytes]
+Body = bytes | Pieces
 
 
 class Representation(Protocol):
@@ -32,7 +34,7 @@ class Representation(Protocol):
         """The body that shows one object."""
         ...
 
-    def many(self, wires: Sequence[bytes], metadata: Object) -> bytes:
+    def many(self, wires: Sequence[bytes], metadata: Object) -> Body:
         """The body that shows a list; ``metadata`` is its ListMeta."""
         ...
 
@@ -48,7 +50,7 @@ class Plain:
     def one(self, wire: bytes) -> bytes:
         return wire
 
-    def many(self, wires: Sequence[bytes], metadata: Object) -> bytes:
+    def many(self, wires: Sequence[bytes], metadata: Object) -> Body:
         return joined(self._head, metadata, wires)
 
 
@@ -63,7 +65,7 @@ class Converted:
     def one(self, wire: bytes) -> bytes:
         return self._convert(wire)
 
-    def many(self, wires: Sequence[bytes], metadata: Object) -> bytes:
+    def many(self, wires: Sequence[bytes], metadata: Object) -> Body:
         return self._plain.many([self._convert(wire) for wire in wires], metadata)
 
 
@@ -84,7 +86,7 @@ class MetadataOnly:
     def one(self, wire: bytes) -> bytes:
         return b"%b%b}" % (self._ITEM, bytes(_decode_metadata(wire).metadata))
 
-    def many(self, wires: Sequence[bytes], metadata: Object) -> bytes:
+    def many(self, wires: Sequence[bytes], metadata: Object) -> Body:
         return joined(self._LIST, metadata, [self.one(wire) for wire in wires])
 
 
@@ -110,6 +112,7 @@ class Table:
         return orjson.dumps(tables.printed(self._printer, objects, metadata, self._clock.now(), self._include))
 
 
-def joined(head: bytes, metadata: Object, items: Sequence[bytes]) -> bytes:
+def joined(head: bytes, metadata: Object, items: Sequence[bytes]) -> Body:
     """A list's body: ``head`` up to its ``metadata``, and the items' bytes."""
-    return b'%b%b,"items":[%b]}' % (head, orjson.dumps(metadata), b",".join(items))
+    body = Pieces(b'%b%b,"items":[' % (head, orjson.dumps(metadata)), items, b"]}")
+    return bytes(body) if len(body) < PIECE_BYTES else body

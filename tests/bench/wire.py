@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+INCOMING_BYTES = 256 << 10
+
 
 @dataclass(frozen=True)
 class Target:
@@ -42,15 +44,21 @@ def request(method: str, path: str, body: bytes = b"", content_type: str = "appl
     return head.encode() + b"\r\n" + body
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
+    """Bytes are decrypted into one buffer, those of a long body into the body's own."""
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._transport: asyncio.Transport | None = None
+        self._incoming = memoryview(bytearray(INCOMING_BYTES))
         self._buffer = bytearray()
         self._head_end = -1
         self._body_end = -1
         self._chunked = False
-        self._done: asyncio.Future[tuple[int, bytes]] | None = None
+        self._body = bytearray()
+        self._long: memoryview | None = None
+        self._long_at = 0
+        self._done: asyncio.Future[tuple[int, bytes | bytearray]] | None = None
         self._stream: Callable[[bytes], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -60,14 +68,14 @@ class Connection(asyncio.Protocol):
         if self._done is not None and not self._done.done():
             self._done.set_exception(error or ConnectionResetError("the server closed the connection"))
 
-    async def send(self, data: bytes) -> tuple[int, bytes]:
+    async def send(self, data: bytes) -> tuple[int, bytes | bytearray]:
         """Send one request; its status and body."""
         assert self._transport is not None
         self._done = self._loop.create_future()
         self._transport.write(data)
         return await self._done
 
-    async def ok(self, data: bytes) -> bytes:
+    async def ok(self, data: bytes) -> bytes | bytearray:
         """As ``send``, for what must succeed."""
         status, body = await self.send(data)
         if status >= 300:
@@ -84,25 +92,42 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._incoming if self._long is None else self._long[self._long_at :]
+
+    def buffer_updated(self, count: int) -> None:
+        if self._long is not None:
+            self._long_at += count
+            if self._long_at == len(self._long):
+                self._finish(self._body)
+            return
+        data = self._incoming[:count]
         if self._stream is not None:
-            self._stream(data)
+            self._stream(bytes(data))
             return
         buffer = self._buffer
         buffer += data
         if self._head_end < 0 and not self._read_head():
             return
         if self._chunked:
-            if not buffer.endswith(b"0\r\n\r\n"):
-                return
-            body = _dechunk(bytes(buffer[self._head_end :]))
-        else:
-            if len(buffer) < self._body_end:
-                return
-            body = bytes(buffer[self._head_end : self._body_end])
-        status = int(buffer[9:12])
-        buffer.clear()
+            if buffer.endswith(b"0\r\n\r\n"):
+                self._finish(_dechunk(bytes(buffer[self._head_end :])))
+        elif len(buffer) >= self._body_end:
+            self._finish(bytes(buffer[self._head_end : self._body_end]))
+        elif self._body_end - self._head_end > INCOMING_BYTES:
+            self._begin_long()
+
+    def _begin_long(self) -> None:
+        self._body = bytearray(self._body_end - self._head_end)
+        self._long = memoryview(self._body)
+        self._long_at = len(self._buffer) - self._head_end
+        self._long[: self._long_at] = self._buffer[self._head_end :]
+
+    def _finish(self, body: bytes | bytearray) -> None:
+        status = int(self._buffer[9:12])
+        self._buffer.clear()
         self._head_end = -1
+        self._long = None
         if self._done is not None and not self._done.done():
             self._done.set_result((status, body))
 
@@ -120,7 +145,8 @@ class Connection(asyncio.Protocol):
 
 
 def _dechunk(data: bytes) -> bytes:
-    parts, at = [], 0
+    parts: list[bytes] = []
+    at = 0
     while True:
         end = data.index(b"\r\n", at)
         size = int(data[at:end], 16)

@@ -20,6 +20,7 @@ from picluster.apiserver.audit.policy import LEVELS, Policy, Scope
 from picluster.apiserver.authn import User
 from picluster.apiserver.authn.user import user_info
 from picluster.apiserver.authz.chain import Decision
+from picluster.apiserver.pieces import Pieces
 from picluster.apiserver.requestinfo import RequestInfo
 from picluster.util.clock import Clock
 
@@ -143,9 +144,10 @@ class Trail:
         wanted = self._scope.level >= RESPONSE or response.status >= 400 or self._info.verb in ("create", "delete")
         if not wanted or not isinstance(response, web.Response) or "Content-Encoding" in response.headers:
             return None
-        if not isinstance(response.body, bytes):
+        body = bytes(response.body) if isinstance(response.body, Pieces) else response.body
+        if not isinstance(body, bytes):
             return None
-        return events.decoded(response.body) if self._scope.level >= RESPONSE else events.head(response.body)
+        return events.decoded(body) if self._scope.level >= RESPONSE else events.head(body)
 
     def _shown(self, obj: Any) -> Any:
         return events.trimmed(obj) if self._scope.omit_managed_fields else obj

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from picluster.api import errors
 from picluster.api.resources import Resource
@@ -112,10 +112,8 @@ class Collection:
         self, selection: Selection, start: str = "", undo: dict[str, Entry | None] | None = None
     ) -> Iterator[Entry]:
         """What matches, in the order of the keys, from ``start`` on; with ``undo``, as it was then."""
-        match = selection.match
-        for entry in self._candidates(selection, start, undo or {}):
-            if match is None or match(entry):
-                yield entry
+        found = self._candidates(selection, start, undo or {})
+        return found if selection.match is None else filter(selection.match, found)
 
     def count(self, selection: Selection, start: str, undo: dict[str, Entry | None]) -> int:
         """How many objects an unfiltered ``select`` would give."""
@@ -148,20 +146,22 @@ class Collection:
     def _candidates(self, selection: Selection, start: str, undo: dict[str, Entry | None]) -> Iterator[Entry]:
         low, high = selection.span
         low = max(low, start)
-        live: Iterator[str]
+
+        def within(key: str) -> bool:
+            return key >= low and (high is None or key < high)
+
+        live: Iterable[str]
         if selection.key:
-            live = iter([selection.key] if selection.key in self.entries else [])
+            live = [selection.key] if selection.key in self.entries and within(selection.key) else []
         elif selection.node:
-            live = iter(sorted(key for key in self._by_node.get(selection.node, ()) if key >= low))
+            live = sorted(filter(within, self._by_node.get(selection.node, ())))
         else:
             live = self._keys.span(low, high)
-        if undo:
-            then = sorted(key for key, entry in undo.items() if entry is not None)
-            live = heapq.merge((key for key in live if key not in undo), then)
-        for key in live:
-            if key >= low and (high is None or key < high):
-                entry = undo.get(key) or self.entries[key]
-                yield entry
+        if not undo:
+            return map(self.entries.__getitem__, live)
+        then = sorted(key for key, entry in undo.items() if entry is not None and within(key))
+        keys = heapq.merge((key for key in live if key not in undo), then)
+        return (undo.get(key) or self.entries[key] for key in keys)
 
     def _index_node(self, key: str, old: Entry | None, new: Entry | None) -> None:
         was = old.fields[self._node_at] if old is not None else ""

@@ -267,6 +267,18 @@ async def test_large_answers_are_compressed_for_who_can_read_that(admin: Any) ->
     assert large.body == plain.body
 
 
+async def test_a_long_list_is_the_same_in_every_form(admin: Any) -> None:
+    for number in range(8):
+        await admin.create(MAPS, config_map(f"a{number}", text=f"{number}" * 100_000))
+    plain = await admin.get(MAPS, Accept_Encoding="identity")
+    assert [item["metadata"]["name"] for item in plain.body["items"]] == [f"a{number}" for number in range(8)]
+    assert int(plain.headers["Content-Length"]) > 800_000
+    zipped = await admin.get(MAPS, Accept_Encoding="gzip")
+    assert zipped.headers["Content-Encoding"] == "gzip" and "Content-Length" not in zipped.headers
+    indented = await admin.get(f"{MAPS}?pretty=true", Accept_Encoding="identity")
+    assert zipped.body == indented.body == plain.body
+
+
 async def test_bodies_are_limited(admin: Any) -> None:
     answer = await admin.create(MAPS, BytesIO(b'{"metadata":{"name":"' + b"x" * (3 << 20) + b'"}}'))
     assert (answer.code, answer.body["reason"]) == (413, "RequestEntityTooLarge")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from picluster.apiserver import connection
+from picluster.apiserver import connection, pieces
 from picluster.apiserver.server import ApiServer
 from picluster.pki.bundle import Bundle
 
@@ -60,3 +60,22 @@ async def test_a_body_that_is_too_big_is_refused(admin: Any) -> None:
     body = BytesIO(b'{"data":{"x":"%b"}}' % (b"x" * connection.BODY_MAX_BYTES))
     refused = await admin.create("/api/v1/namespaces/default/configmaps", body)
     assert (refused.code, refused.body["reason"]) == (413, "RequestEntityTooLarge")
+
+
+async def test_who_does_not_take_a_long_answer_is_let_go(
+    open_with: Open, admin: Any, server: ApiServer, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maps = "/api/v1/namespaces/default/configmaps"
+    for number in range(16):
+        large = {"metadata": {"name": f"large-{number}"}, "data": {"x": "x" * 1_000_000}}
+        assert (await admin.create(maps, large)).code == 201
+    monkeypatch.setattr(pieces, "STALLED_S", 0.1)
+    reader = await open_with(f"GET {maps} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert (await asyncio.wait_for(reader.readline(), BOUND_S)).split()[1] == b"200"
+    connections = server._http.connections  # type: ignore[union-attr]
+
+    async def let_go() -> bool:
+        return len(server._http.connections) < len(connections)  # type: ignore[union-attr]
+
+    await eventually(let_go)
+    assert len((await admin.get(maps)).body["items"]) == 16
