@@ -12,13 +12,13 @@ from picluster.api.resources import (
     SERVICES,
 )
 from picluster.api.strategy import certificatesigningrequest
+from picluster.api.strategy.service import normalize
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import CREATE
 from picluster.apiserver.answers import Answer
 from picluster.apiserver.negotiate import decode_json
 from picluster.apiserver.registry import adminaccess, ipaddresses, ownership
 from picluster.apiserver.registry.registry import Registry, Write, read_object
-from picluster.apiserver.registry.services import normalize
 
 GENERATE_ATTEMPTS_MAX = 8
 
@@ -56,7 +56,7 @@ async def create_owned(registry: Registry, write: Write, obj: Object) -> Answer:
     """``create`` of an object that has its defaults and its owners."""
     kind = registry.kind(write.resource)
     if write.resource is SERVICES:
-        normalize(obj)
+        normalize(obj["spec"])
     await registry.admission.admit(write.attributes(CREATE, obj, None))
     _place(write, obj)  # admission may have put it elsewhere
     if (guard := registry.guards.get(write.resource)) is not None:

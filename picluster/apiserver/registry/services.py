@@ -17,13 +17,16 @@ from itertools import chain
 import orjson
 
 from picluster.api import errors
+from picluster.api.strategy.service import health_checked
 from picluster.api.types import Object
 from picluster.apiserver.cache.index import Entry
+from picluster.apiserver.registry import servicefamilies
+from picluster.apiserver.registry.servicefamilies import HEADLESS
 
 NODE_PORTS = range(30000, 32768)
 NODE_PORT_TYPES = ("NodePort", "LoadBalancer")
 DRAWS_MAX = 64
-HEADLESS = "None"
+HEALTH_CHECK = "TCP"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -100,6 +103,7 @@ class ServiceAllocator:
         """Complete the addresses and ports of ``service``, in place; raises ``ApiError`` 422 if one is taken."""
         before = self.holding(old) if old is not None else Holding()
         taken = Holding()
+        servicefamilies.settle(service, old, self._family)
         try:
             self._reserve_addresses(service, before, taken)
             self._reserve_ports(service, before, taken)
@@ -116,8 +120,6 @@ class ServiceAllocator:
             for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
                 spec.pop(name, None)
             return
-        spec.setdefault("ipFamilies", [self._family])
-        spec.setdefault("ipFamilyPolicy", "SingleStack")
         wanted = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or ()), "")
         if wanted == HEADLESS:
             spec["clusterIP"], spec["clusterIPs"] = HEADLESS, [HEADLESS]
@@ -173,69 +175,55 @@ class ServiceAllocator:
         return next((base + offset for offset in offsets if not self._taken(base + offset)), None)
 
     def _reserve_ports(self, service: Object, before: Holding, taken: Holding) -> None:
+        """Numbers as asked for, and free ones; what is one port of the service in two protocols has one number."""
         spec = service["spec"]
-        for index, port in enumerate(spec.get("ports") or ()):
-            if not _wants_node_ports(spec):
+        if spec.get("type") not in NODE_PORT_TYPES:
+            return
+        ports = spec.get("ports") or ()
+        shared = {port["port"]: port["nodePort"] for port in reversed(ports) if port.get("nodePort")}
+        for index, port in enumerate(ports):
+            if not port.get("nodePort") and not _wants_node_ports(spec):
                 continue
+            number = port.get("nodePort") or shared.get(port["port"]) or self._draw_port(service)
             protocol = port.get("protocol", "TCP")
-            number = port.get("nodePort") or self._draw_port(service, protocol, spec)
             if (number, protocol) not in before.ports | taken.ports:
                 self._check_port(service, index, number, protocol)
                 self._ports.add((number, protocol))
                 taken.ports.add((number, protocol))
-            port["nodePort"] = number
+            port["nodePort"] = shared[port["port"]] = number
+        if health_checked(spec):
+            self._reserve_health_port(service, before, taken)
+
+    def _reserve_health_port(self, service: Object, before: Holding, taken: Holding) -> None:
+        spec = service["spec"]
+        number = spec.get("healthCheckNodePort") or self._draw_port(service)
+        if (number, HEALTH_CHECK) not in before.ports | taken.ports:
+            if why := self._why_not(number, HEALTH_CHECK):
+                raise errors.internal(f"failed to allocate requested HealthCheck NodePort {number}: {why}")
+            self._ports.add((number, HEALTH_CHECK))
+            taken.ports.add((number, HEALTH_CHECK))
+        spec["healthCheckNodePort"] = number
 
     def _check_port(self, service: Object, index: int, number: int, protocol: str) -> None:
-        why = ""
-        if number not in NODE_PORTS:
-            why = (
-                f"provided port is not in the valid range. The range of valid ports is "
-                f"{NODE_PORTS.start}-{NODE_PORTS.stop - 1}"
-            )
-        elif (number, protocol) in self._ports:
-            why = "provided port is already allocated"
-        if why:
+        if why := self._why_not(number, protocol):
             raise _invalid(service, errors.invalid_value(f"spec.ports[{index}].nodePort", number, why))
 
-    def _draw_port(self, service: Object, protocol: str, spec: Object) -> int:
-        chosen = {(port.get("nodePort"), port.get("protocol", "TCP")) for port in spec["ports"]}
-        free = [
-            port for port in NODE_PORTS if (port, protocol) not in self._ports and (port, protocol) not in chosen
-        ]  # fmt: skip
+    def _why_not(self, number: int, protocol: str) -> str:
+        """Why the port cannot be had; empty if it can."""
+        if number not in NODE_PORTS:
+            limits = f"{NODE_PORTS.start}-{NODE_PORTS.stop - 1}"
+            return f"provided port is not in the valid range. The range of valid ports is {limits}"
+        return "provided port is already allocated" if (number, protocol) in self._ports else ""
+
+    def _draw_port(self, service: Object) -> int:
+        """A number that is free in every protocol."""
+        taken = {number for number, _ in self._ports}
+        taken.update(port["nodePort"] for port in service["spec"].get("ports") or () if port.get("nodePort"))
+        free = [number for number in NODE_PORTS if number not in taken]
         if not free:
             name = service["metadata"].get("name", "")
             raise errors.internal(f'failed to allocate a nodePort for "{name}": range is full')
         return self._rng.choice(free)
-
-
-def normalize(service: Object, old: Object | None = None) -> None:
-    """Keep ``clusterIP`` and ``clusterIPs`` alike when a client knows only the older one (``normalizeClusterIPs``)."""
-    spec, old_spec = service["spec"], old["spec"] if old is not None else {}
-    address, addresses = spec.get("clusterIP"), spec.get("clusterIPs")
-    if address and (
-        not addresses or (address != old_spec.get("clusterIP") and addresses == old_spec.get("clusterIPs"))
-    ):
-        spec["clusterIPs"] = [address]
-
-
-def inherit(new: Object, old: Object) -> None:
-    """Fill what an update leaves out of what was allocated with what the Service has (``patchAllocatedValues``)."""
-    spec, old_spec = new["spec"], old["spec"]
-    normalize(new, old)
-    if "ExternalName" not in (spec.get("type"), old_spec.get("type")):
-        if not spec.get("clusterIP") and not spec.get("clusterIPs"):
-            spec["clusterIP"], spec["clusterIPs"] = old_spec.get("clusterIP", ""), old_spec.get("clusterIPs", [])
-        for name in ("ipFamilies", "ipFamilyPolicy"):
-            if name in old_spec:
-                spec.setdefault(name, old_spec[name])
-    if not (_wants_node_ports(spec) and _wants_node_ports(old_spec)):
-        return
-    held = {(port.get("protocol"), port.get("port")): port.get("nodePort") for port in old_spec.get("ports") or ()}
-    used = {port.get("nodePort") for port in spec.get("ports") or ()}
-    for port in spec.get("ports") or ():
-        number = held.get((port.get("protocol"), port.get("port")))
-        if not port.get("nodePort") and number and number not in used:
-            port["nodePort"] = number
 
 
 def _wants_node_ports(spec: Object) -> bool:
@@ -248,6 +236,8 @@ def _node_ports(spec: Object) -> Iterable[tuple[int, str]]:
     for port in spec.get("ports") or ():
         if port.get("nodePort") and spec.get("type") in NODE_PORT_TYPES:
             yield port["nodePort"], port.get("protocol", "TCP")
+    if health_checked(spec) and spec.get("healthCheckNodePort"):
+        yield spec["healthCheckNodePort"], HEALTH_CHECK
 
 
 def _invalid(service: Object, failure: errors.FieldError) -> errors.ApiError:

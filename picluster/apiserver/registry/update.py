@@ -34,12 +34,12 @@ from picluster.apiserver.registry import ipaddresses, ownership
 from picluster.apiserver.registry.create import create_read
 from picluster.apiserver.registry.kinds import BuiltIn, Kind
 from picluster.apiserver.registry.registry import Registry, Write, read_object
-from picluster.apiserver.registry.services import inherit
 from picluster.apiserver.registry.store import WRITE_ATTEMPTS_MAX, decoded
 from picluster.storage.backend import RevisionMismatch
 
 CREATED_BY_UPDATE = frozenset({
-    LEASES, ENDPOINTS, CORE_EVENTS, EVENTS, LIMIT_RANGES, ROLES, ROLE_BINDINGS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS,
+    LEASES, ENDPOINTS, SERVICES, CORE_EVENTS, EVENTS, LIMIT_RANGES, ROLES, ROLE_BINDINGS, CLUSTER_ROLES,
+    CLUSTER_ROLE_BINDINGS,
 })  # fmt: skip
 """Kinds that a PUT creates when they are not there (``AllowCreateOnUpdate``)."""
 CONDITIONAL_ONLY = frozenset({CUSTOM_RESOURCE_DEFINITIONS, LEASES, POD_DISRUPTION_BUDGETS, RUNTIME_CLASSES})
@@ -115,8 +115,6 @@ async def finish_admitted(
     kind.prepare_update(new, old, subresource)
     if strategy.stamps(resource):
         strategy.stamp(resource, new, old, meta.now_rfc3339(registry.clock.now()))
-    if resource is SERVICES and not subresource:
-        inherit(new, old)
     ownership.settle_times(old, new)
     failures = kind.update_failures(new, old, subresource)
     if failures:

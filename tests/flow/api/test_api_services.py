@@ -142,3 +142,22 @@ async def test_a_loopback_address_is_no_endpoint(
 ) -> None:
     admin = await caller(await start(advertise=loopback))
     assert (await admin.get("/api/v1/namespaces/default/endpoints/kubernetes")).code == 404
+
+
+async def test_a_service_becomes_an_external_name_and_back(admin: Any) -> None:
+    """As conformance's "should be able to change the type from …" do, with what was read before."""
+    created = await admin.create(SERVICES, service("a", type="NodePort"))
+    body = created.body
+    for external, kind in ((True, "ExternalName"), (False, "ClusterIP"), (True, "ExternalName"), (False, "NodePort")):
+        body["spec"] |= {"type": kind, "externalName": "example.com" if external else ""}
+        if external:
+            body["spec"]["clusterIP"] = ""
+        answer = await admin.put(f"{SERVICES}/a", body)
+        assert answer.code == 200, answer.body
+        body = answer.body
+        assert bool(body["spec"].get("clusterIP")) is not external
+        assert ("nodePort" in body["spec"]["ports"][0]) is (kind == "NodePort")
+
+
+async def test_a_put_creates_a_service(admin: Any) -> None:
+    assert (await admin.put(f"{SERVICES}/a", service("a"))).code == 201

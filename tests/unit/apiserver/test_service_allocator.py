@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picluster.api.errors import ApiError
-from picluster.apiserver.registry.services import Holding, Reservation, ServiceAllocator, inherit, normalize
+from picluster.apiserver.registry.services import Holding, Reservation, ServiceAllocator
 
 Object = dict[str, Any]
 
@@ -128,25 +128,63 @@ def test_an_address_that_has_an_object_is_not_drawn() -> None:
         books.reserve(service("b", clusterIP="10.43.0.1"), None)
 
 
+def test_a_port_in_two_protocols_has_one_number() -> None:
+    ports = [{"port": 53, "protocol": "UDP"}, {"port": 80}, {"port": 53, "protocol": "TCP", "nodePort": 30053}]
+    created = service("dns", type="NodePort", ports=ports)
+    allocator().reserve(created, None)
+    numbers = [port["nodePort"] for port in created["spec"]["ports"]]
+    assert numbers[0] == numbers[2] == 30053 != numbers[1]
+
+
+def test_a_health_check_has_a_port_of_its_own() -> None:
+    books = allocator()
+    local = {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}
+    first = service("a", **local)
+    books.reserve(first, None).keep()
+    number = first["spec"]["healthCheckNodePort"]
+    assert number and number != first["spec"]["ports"][0]["nodePort"]
+    with pytest.raises(ApiError, match="failed to allocate requested HealthCheck NodePort"):
+        books.reserve(service("b", **local, healthCheckNodePort=number), None)
+    books.release(books.holding(first))
+    books.reserve(service("b", **local, healthCheckNodePort=number), None)
+
+
+BOTH = ["IPv4", "IPv6"]
+POLICY, HERE = "spec.ipFamilyPolicy: Invalid value: ", "not configured on this cluster"
+
+
 @pytest.mark.parametrize(
-    ("new", "old", "expected"),
+    ("spec", "old", "expected"),
     [
-        ({"clusterIP": "a"}, None, ["a"]),
-        ({"clusterIP": "a", "clusterIPs": ["a", "b"]}, None, ["a", "b"]),
-        ({"clusterIP": "b", "clusterIPs": ["a"]}, {"clusterIP": "a", "clusterIPs": ["a"]}, ["b"]),
-        ({"clusterIP": "a", "clusterIPs": ["c"]}, {"clusterIP": "a", "clusterIPs": ["a"]}, ["c"]),
+        ({}, None, (["IPv4"], "SingleStack")),
+        ({"ipFamilyPolicy": "PreferDualStack"}, None, (["IPv4"], "PreferDualStack")),
+        ({"clusterIP": "None", "clusterIPs": ["None"]}, None, (BOTH, "RequireDualStack")),
+        ({"clusterIP": "None", "selector": {"a": "b"}}, None, (["IPv4"], "SingleStack")),
+        ({"clusterIP": "None", "ipFamilyPolicy": "SingleStack"}, None, (["IPv4"], "SingleStack")),
+        ({"clusterIP": "None", "ipFamilies": ["IPv6"], "ipFamilyPolicy": "PreferDualStack"}, None,
+         (["IPv6", "IPv4"], "PreferDualStack")),
+        ({"clusterIP": "None", "ipFamilies": BOTH, "ipFamilyPolicy": "SingleStack"},
+         {"clusterIP": "None", "ipFamilies": BOTH, "ipFamilyPolicy": "RequireDualStack"}, (["IPv4"], "SingleStack")),
+        ({"clusterIP": "None", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "RequireDualStack"},
+         {"clusterIP": "None", "ipFamilies": BOTH},
+         f'{POLICY}"RequireDualStack": must be \'SingleStack\' to release the secondary IP family'),
+        ({"ipFamilyPolicy": "RequireDualStack"}, None,
+         f'{POLICY}"RequireDualStack": this cluster is not configured for dual-stack services'),
+        ({"ipFamilies": ["IPv6"]}, None, f'spec.ipFamilies[0]: Invalid value: "IPv6": {HERE}'),
+        ({"ipFamilies": BOTH, "ipFamilyPolicy": "SingleStack"}, None,
+         f"{POLICY}\"SingleStack\": must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are"
+         " specified"),
+        ({"clusterIP": "fd00::1", "clusterIPs": ["fd00::1"]}, None,
+         f'spec.clusterIPs[0]: Invalid value: ["fd00::1"]: IPv6 is {HERE}'),
     ],
-)
-def test_both_address_fields_are_kept_alike(new: Object, old: Object | None, expected: list[str]) -> None:
-    changed = {"spec": new}
-    normalize(changed, {"spec": old} if old is not None else None)
-    assert changed["spec"]["clusterIPs"] == expected
-
-
-def test_node_ports_are_inherited_by_port_and_protocol() -> None:
-    old = service("a", type="NodePort", ports=[{"port": 80, "protocol": "TCP", "nodePort": 30001}])
-    old["spec"] |= {"clusterIP": "10.43.0.5", "clusterIPs": ["10.43.0.5"]}
-    new = service("a", type="NodePort", ports=[{"port": 80, "protocol": "TCP"}, {"port": 81, "protocol": "TCP"}])
-    inherit(new, old)
-    assert [port.get("nodePort") for port in new["spec"]["ports"]] == [30001, None]
-    assert new["spec"]["clusterIP"] == "10.43.0.5"
+)  # fmt: skip
+def test_families_are_those_of_the_cluster(spec: Object, old: Object | None, expected: Any) -> None:
+    wanted = service("a", **spec)
+    before = service("a", **old) if old is not None else None
+    if isinstance(expected, str):
+        with pytest.raises(ApiError) as refused:
+            allocator().reserve(wanted, before)
+        assert refused.value.message == f'Service "a" is invalid: {expected}'
+    else:
+        allocator().reserve(wanted, before)
+        assert (wanted["spec"]["ipFamilies"], wanted["spec"]["ipFamilyPolicy"]) == expected
