@@ -28,7 +28,7 @@ from picluster.apiserver.connection import BODY_MAX_BYTES, connection_of
 from picluster.apiserver.flowcontrol.controller import Flow, FlowControl, Seat, is_long
 from picluster.apiserver.metrics import Metrics
 from picluster.apiserver.registry.registry import Registry
-from picluster.apiserver.requestfigures import Key
+from picluster.apiserver.requestfigures import Key, key_of
 from picluster.apiserver.requestinfo import RequestInfo, group_version_of, request_info
 from picluster.apiserver.verbs import Call, serve
 from picluster.storage.backend import StorageError
@@ -205,14 +205,7 @@ class Handler:
         raise errors.path_not_found()
 
     def _count(self, request: web.BaseRequest, info: RequestInfo | None, code: int, seconds: float) -> None:
-        if info is None or (resource := info.target.resource) is None or not resource.kind:
-            self._metrics.requests.observe(Key(request.method), code, seconds)
-            return
-        verb, _, target, query = info
-        key = Key(
-            verb, resource.group, resource.version, resource.plural, target.subresource, target.name != "",
-            target.namespace != "", "dryRun" in query,
-        )  # fmt: skip
+        key = Key(request.method) if info is None else key_of(info)
         self._metrics.requests.observe(key, code, seconds)
 
 

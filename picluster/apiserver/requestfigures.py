@@ -14,6 +14,8 @@ from typing import NamedTuple
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from picluster.apiserver.requestinfo import RequestInfo
+
 LATENCY_BUCKETS_S = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15,
     20, 30, 45, 60,
@@ -42,6 +44,17 @@ class Key(NamedTuple):
     named: bool = False
     namespaced: bool = False
     dry_run: bool = False
+
+
+def key_of(info: RequestInfo) -> Key:
+    verb, _, target, query = info
+    resource = target.resource
+    if resource is None or not resource.kind:
+        return Key(verb)
+    return Key(
+        verb, resource.group, resource.version, resource.plural, target.subresource, target.name != "",
+        target.namespace != "", "dryRun" in query,
+    )  # fmt: skip
 
 
 class Timing:

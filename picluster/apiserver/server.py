@@ -10,10 +10,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from picluster.api.resources import COMPONENT_STATUSES, CONFIGMAPS, SERVICES, TOKEN_REVIEWS
+from picluster.api.resources import COMPONENT_STATUSES, CONFIGMAPS, SERVICES, TOKEN_REVIEWS, Resource
 from picluster.apiserver import connects, wellknown
 from picluster.apiserver.admission.access import RequestAccess
 from picluster.apiserver.admission.chain import Chain
+from picluster.apiserver.admission.figures import AdmissionFigures
 from picluster.apiserver.admission.plugins import ordered
 from picluster.apiserver.admission.policies.dispatch import PolicyDispatcher
 from picluster.apiserver.admission.policies.status import PolicyStatus
@@ -35,7 +36,8 @@ from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.connection import HttpServer
 from picluster.apiserver.crd.definitions import Definitions
-from picluster.apiserver.flowcontrol import READ_SEATS, WRITE_SEATS, figures
+from picluster.apiserver.crd.figures import ConversionFigures
+from picluster.apiserver.flowcontrol import READ_SEATS, WRITE_SEATS, dumps, figures
 from picluster.apiserver.flowcontrol.controller import FlowControl
 from picluster.apiserver.flowcontrol.dangling import DanglingSchemas
 from picluster.apiserver.flowcontrol.ensuring import BootstrapObjects
@@ -45,6 +47,7 @@ from picluster.apiserver.http import Features, Handler
 from picluster.apiserver.metrics import Metrics
 from picluster.apiserver.proxy import AgentProxy
 from picluster.apiserver.registry import ipaddresses
+from picluster.apiserver.registry.kinds import Kind
 from picluster.apiserver.registry.registry import Registry
 from picluster.apiserver.registry.services import ServiceAllocator
 from picluster.apiserver.registry.store import Store
@@ -137,13 +140,15 @@ class ApiServer:
         store = Store(self._backend, self.cache, self._metrics, stale)
         self.registry = Registry(store, self._admission(store), self._services, clock)
         self._authorization.install(self.registry)
-        self._definitions = Definitions(self.cache, self.catalog, self.registry, self._webhooks, clock)
+        conversions = ConversionFigures(self._metrics.registry)
+        self._definitions = Definitions(self.cache, self.catalog, self.registry, self._webhooks, clock, conversions)
         self._policy_status = PolicyStatus(self.cache, self.catalog, self.registry, clock)
         self._aggregator = Aggregator(self.registry, self.cache, self.catalog, self._relay, proxy_identity(config))
         self.features.delegate = self._aggregator.delegate
         seats = config.max_requests_inflight + config.max_mutating_requests_inflight
         self.flow_control = FlowControl(self.cache, self._metrics, clock, seats)
         self._metrics.add(figures.Figures(self.flow_control))
+        self._metrics.add(self._aggregator.figures)
         self._tasks = Tasks("apiserver")
         self._auditor = auditor(config.audit, self._metrics, clock) if config.audit is not None else None
         self._authenticator = self._authentication()
@@ -233,7 +238,7 @@ class ApiServer:
         self.registry.virtual[COMPONENT_STATUSES] = component_statuses({"etcd-0": checks["store"]})
         paths.update(wellknown.paths(self.catalog, self._aggregator, lambda: f"{self.config.advertise}:{self.port}"))
         paths["/metrics"] = metrics_handler(self._metrics)
-        paths[figures.LEVELS_PATH] = figures.dump_handler(self.flow_control)
+        paths.update(dumps.handlers(self.flow_control))
         self._connect_agents()
         self._http = HttpServer(
             Handler(
@@ -287,12 +292,13 @@ class ApiServer:
         return RequestAccess(self._authorization.chain, user)
 
     def _admission(self, store: Store) -> Chain:
-        dispatcher = Dispatcher(
-            self.cache, self._webhooks, self.catalog, lambda resource: self.registry.kind(resource), self._access
-        )
-        policies = PolicyDispatcher(
-            self.cache, self.catalog, lambda resource: self.registry.kind(resource), self._access
-        )
+        counts = AdmissionFigures(self._metrics.registry)
+
+        def kind(resource: Resource) -> Kind:
+            return self.registry.kind(resource)
+
+        dispatcher = Dispatcher(self.cache, self._webhooks, self.catalog, kind, self._access, counts)
+        policies = PolicyDispatcher(self.cache, self.catalog, kind, self._access, counts)
         mounts = self.config.service_accounts is not None
         chain = self._authorization.chain
         plugins = ordered(store, self._clock, chain, dispatcher, policies, mounts_tokens=mounts)

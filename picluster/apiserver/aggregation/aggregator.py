@@ -6,6 +6,7 @@ from picluster.apiserver.aggregation.availability import Availability
 from picluster.apiserver.aggregation.backends import Backends
 from picluster.apiserver.aggregation.delegate import Delegate
 from picluster.apiserver.aggregation.documents import ForeignDocuments
+from picluster.apiserver.aggregation.figures import AvailabilityFigures
 from picluster.apiserver.aggregation.local import LocalServices
 from picluster.apiserver.aggregation.services import ApiServices
 from picluster.apiserver.cache.watchcache import WatchCache
@@ -27,7 +28,8 @@ class Aggregator:
         self.documents = ForeignDocuments(self.services, self._backends, catalog)
         self.delegate = Delegate(self.services, self._backends, relay)
         self._local = LocalServices(registry, self.services, catalog)
-        self._availability = Availability(registry, self.services, self._backends, self.documents)
+        self.figures = AvailabilityFigures(self.services)
+        self._availability = Availability(registry, self.services, self._backends, self.documents, self.figures)
 
     def load(self) -> None:
         """Know the APIServices, and follow them."""

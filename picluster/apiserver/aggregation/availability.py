@@ -17,6 +17,7 @@ from picluster.api.resources import API_SERVICES, ENDPOINT_SLICES, SERVICES
 from picluster.api.types import Object
 from picluster.apiserver.aggregation.backends import Backends, Unanswered
 from picluster.apiserver.aggregation.documents import ForeignDocuments
+from picluster.apiserver.aggregation.figures import AvailabilityFigures
 from picluster.apiserver.aggregation.services import ApiService, ApiServices
 from picluster.apiserver.bootstrap import SELF
 from picluster.apiserver.cache.history import Change
@@ -54,8 +55,14 @@ class Availability:
     """``start`` it when the watch cache is loaded; safe to ``stop`` without."""
 
     def __init__(
-        self, registry: Registry, services: ApiServices, backends: Backends, documents: ForeignDocuments
+        self,
+        registry: Registry,
+        services: ApiServices,
+        backends: Backends,
+        documents: ForeignDocuments,
+        figures: AvailabilityFigures,
     ) -> None:
+        self._figures = figures
         self._registry = registry
         self._services = services
         self._backends = backends
@@ -190,8 +197,12 @@ class Availability:
             found |= {"status": verdict.status, "reason": verdict.reason, "message": verdict.message}
             return new
 
+        before = self._services.get(name)
         try:
             await change_object(self._registry, Write(SELF, API_SERVICES, "", name, "status"), change)
         except errors.ApiError as error:
             if error.reason != "NotFound":
                 raise
+            return
+        if before is not None and before.available and verdict.status == "False":
+            self._figures.lost(name, verdict.reason)

@@ -7,10 +7,12 @@ A webhook may change everything but what makes an object itself: of its metadata
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any
 
 from picluster.api import errors, meta
 from picluster.api.types import Object
+from picluster.apiserver.crd import figures
 from picluster.apiserver.webhooks.client import CallFailed, WebhookClient
 
 GROUP = "apiextensions.k8s.io"
@@ -19,7 +21,11 @@ FREE_METADATA = ("labels", "annotations")
 
 
 class Refused(Exception):
-    """A webhook's answer that cannot be used; the text says why."""
+    """A webhook's answer that cannot be used; the text says why, ``kind`` what metrics call that."""
+
+    def __init__(self, why: str, kind: str = figures.MALFORMED) -> None:
+        super().__init__(why)
+        self.kind = kind
 
 
 def renamed(obj: Object, api_version: str) -> Object:
@@ -28,9 +34,11 @@ def renamed(obj: Object, api_version: str) -> Object:
 
 
 class WebhookConversion:
-    """The conversion of one definition, ``strategy: Webhook``."""
+    """The conversion of the definition ``name``, ``strategy: Webhook``."""
 
-    def __init__(self, spec: Object, client: WebhookClient) -> None:
+    def __init__(self, name: str, spec: Object, client: WebhookClient, counts: figures.ConversionFigures) -> None:
+        self._name = name
+        self._counts = counts
         self._config: Object = spec["clientConfig"]
         self._version = next((v for v in spec.get("conversionReviewVersions") or () if v in SUPPORTED), "")
         self._client = client
@@ -40,11 +48,16 @@ class WebhookConversion:
         different = [obj for obj in objects if obj.get("apiVersion") != api_version]
         if not different:
             return list(objects)
-        subject = f"{different[0].get('apiVersion')}, Kind={different[0].get('kind')}"
+        before, started_s, failure = str(different[0].get("apiVersion")), perf_counter(), ""
         try:
             converted = iter(await self._ask(different, api_version))
         except Refused as error:
+            failure = error.kind
+            subject = f"{before}, Kind={different[0].get('kind')}"
             raise errors.internal(f"conversion webhook for {subject} {error}") from None
+        finally:
+            versions = (before.rpartition("/")[2], api_version.rpartition("/")[2])
+            self._counts.converted(self._name, *versions, failure, perf_counter() - started_s)
         return [obj if obj.get("apiVersion") == api_version else next(converted) for obj in objects]
 
     async def _ask(self, objects: list[Object], api_version: str) -> list[Object]:
@@ -57,10 +70,10 @@ class WebhookConversion:
         try:
             answer = await self._client.post(self._config, review)
         except CallFailed as error:
-            raise Refused(f"failed: {str(error).removeprefix('failed to call webhook: ')}") from None
+            raise Refused(f"failed: {str(error).removeprefix('failed to call webhook: ')}", figures.CALL) from None
         found = self._answered(answer, uid)
         if len(found) != len(objects):
-            raise Refused(f"returned {len(found)} objects, expected {len(objects)}")
+            raise Refused(f"returned {len(found)} objects, expected {len(objects)}", figures.PARTIAL)
         return [_restored(*pair, api_version, index) for index, pair in enumerate(zip(objects, found, strict=True))]
 
     def _answered(self, answer: Any, uid: str) -> list[Any]:
@@ -85,16 +98,18 @@ def _restored(original: Object, converted: Any, api_version: str, index: int) ->
     """``converted`` with the metadata of ``original``; raises ``Refused`` if it is something else."""
     where = f"returned invalid converted object at index {index}"
     if not isinstance(converted, dict):
-        raise Refused(f"{where}: not an object")
+        raise Refused(f"{where}: not an object", figures.INVALID)
     if converted.get("apiVersion") != api_version:
         got = converted.get("apiVersion")
-        raise Refused(f"{where}: invalid groupVersion (expected {api_version}, received {got})")
+        raise Refused(f"{where}: invalid groupVersion (expected {api_version}, received {got})", figures.INVALID)
     if converted.get("kind") != original.get("kind"):
-        raise Refused(f"{where}: invalid kind (expected {original.get('kind')}, received {converted.get('kind')})")
+        why = f"invalid kind (expected {original.get('kind')}, received {converted.get('kind')})"
+        raise Refused(f"{where}: {why}", figures.INVALID)
     given, kept = converted.get("metadata") or {}, original["metadata"]
     for field in ("name", "namespace", "uid"):
         if given.get(field) != kept.get(field):
-            raise Refused(f"{where}: must have the same {field}: {kept.get(field)} != {given.get(field)}")
+            why = f"must have the same {field}: {kept.get(field)} != {given.get(field)}"
+            raise Refused(f"{where}: {why}", figures.INVALID)
     metadata = {field: value for field, value in kept.items() if field not in FREE_METADATA}
     metadata |= {field: given[field] for field in FREE_METADATA if given.get(field)}
     return {**converted, "metadata": metadata}

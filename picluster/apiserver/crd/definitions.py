@@ -24,6 +24,7 @@ from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.crd import cleanup, conditions, publish
 from picluster.apiserver.crd.conversion import WebhookConversion
 from picluster.apiserver.crd.definition import Definition, schema_of
+from picluster.apiserver.crd.figures import ConversionFigures
 from picluster.apiserver.crd.kind import kinds_of
 from picluster.apiserver.openapi import definition_name, list_definition_name
 from picluster.apiserver.registry.registry import Registry, Write
@@ -45,12 +46,19 @@ class Definitions:
     """``start`` it when the watch cache is loaded; safe to ``stop`` without."""
 
     def __init__(
-        self, cache: WatchCache, catalog: Catalog, registry: Registry, webhooks: WebhookClient, clock: Clock
+        self,
+        cache: WatchCache,
+        catalog: Catalog,
+        registry: Registry,
+        webhooks: WebhookClient,
+        clock: Clock,
+        figures: ConversionFigures,
     ) -> None:
         self._cache = cache
         self._catalog = catalog
         self._registry = registry
         self._webhooks = webhooks
+        self._figures = figures
         self._queue: WorkQueue[str] = WorkQueue(clock, retry_min_s=RETRY_MIN_S, retry_max_s=RETRY_MAX_S)
         self._known: dict[str, Definition] = {}
         self._rows: dict[str, tuple[Resource, ...]] = {}
@@ -87,7 +95,7 @@ class Definitions:
             return
         webhook = None
         if definition.asks_webhook:
-            webhook = WebhookConversion(definition.conversion["webhook"], self._webhooks)
+            webhook = WebhookConversion(name, definition.conversion["webhook"], self._webhooks, self._figures)
         kinds = kinds_of(definition, webhook)
         if known is None or (known.spec, known.names, known.established) != (definition.spec, definition.names, True):
             self._cache.adopt(kinds[definition.storage["name"]].resource)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import orjson
 
@@ -33,6 +34,7 @@ from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.flowcontrol.levels import Level, Limits, Ticket, Usage, deal, limits_of, may_borrow
 from picluster.apiserver.flowcontrol.rules import Schema, choose, schemas
 from picluster.apiserver.metrics import Metrics
+from picluster.apiserver.requestfigures import key_of, labels_of
 from picluster.apiserver.requestinfo import Query, RequestInfo
 from picluster.util.clock import Clock
 
@@ -51,22 +53,32 @@ OnLost = Callable[[Callable[[], None]], Callable[[], None]]
 """Calls what it is given when the client is gone; returns what takes that back."""
 
 
+class Waiting(NamedTuple):
+    """A request in a queue, for who looks at it."""
+
+    user: str
+    distinguisher: str
+    info: RequestInfo
+    arrived_s: float
+
+
 class Flow:
     """What requests that nobody needs to tell apart have in common: their schema, their level and their hand."""
 
-    __slots__ = ("_distinguisher", "_hand", "headers", "level", "usage")
+    __slots__ = ("_hand", "distinguisher", "headers", "level", "usage", "user")
 
-    def __init__(self, schema: Schema, level: Level, usage: Usage, distinguisher: str) -> None:
+    def __init__(self, schema: Schema, level: Level, usage: Usage, distinguisher: str, user: str) -> None:
+        self.user = user
         self.level = level
         self.usage = usage
         self.headers = ((SCHEMA_HEADER, schema.uid), (LEVEL_HEADER, level.uid)) if schema.uid and level.uid else ()
-        self._distinguisher = distinguisher
+        self.distinguisher = distinguisher
         self._hand: tuple[int, ...] = ()
 
     def hand(self, limits: Limits) -> tuple[int, ...]:
         """A flow lives no longer than its level's limits, so that it is dealt to once."""
         if not self._hand:
-            self._hand = deal(self.usage.schema, self._distinguisher, limits)
+            self._hand = deal(self.usage.schema, self.distinguisher, limits)
         return self._hand
 
 
@@ -138,11 +150,12 @@ class FlowControl:
         """The seats of a request that ``take`` had none for; raises ``ApiError`` 429 or ``ConnectionError``."""
         level, loop = flow.level, asyncio.get_running_loop()
         if not level.limits.queues:
-            raise self._refused(flow.usage, NO_SEATS)
+            raise self._refused(flow.usage, NO_SEATS, info)
         settled: asyncio.Future[None] = loop.create_future()
-        ticket = Ticket(flow.usage, min(self._width(info), level.width_max), partial(_wake, settled))
+        what = Waiting(flow.user, flow.distinguisher, info, self._clock.now())
+        ticket = Ticket(flow.usage, min(self._width(info), level.width_max), partial(_wake, settled), what)
         if not level.enqueue(ticket, flow.hand(level.limits)):
-            raise self._refused(flow.usage, FULL)
+            raise self._refused(flow.usage, FULL, info)
         self._contended[level] = None
         self._ensure_turn()
         started_s = self._clock.monotonic()
@@ -160,7 +173,7 @@ class FlowControl:
         executed = "false" if ticket.outcome else "true"
         self._metrics.flow_wait_seconds.labels(level.name, flow.usage.schema, executed).observe(waited_s)
         if ticket.outcome:
-            raise self._refused(flow.usage, ticket.outcome)
+            raise self._refused(flow.usage, ticket.outcome, info)
         return Seat(self, flow, ticket.width)
 
     def finish(self, flow: Flow, width: int) -> None:
@@ -227,10 +240,11 @@ class FlowControl:
         if not flow.level.withdraw(ticket) and ticket.outcome == "":
             self.finish(flow, ticket.width)
 
-    def _refused(self, usage: Usage, reason: str) -> Exception:
+    def _refused(self, usage: Usage, reason: str, info: RequestInfo) -> Exception:
         usage.rejected[reason] = usage.rejected.get(reason, 0) + 1
         if reason == CANCELLED:
             return ConnectionResetError("the client is gone")
+        self._metrics.terminations.labels(*labels_of(key_of(info)), "429").inc()
         return errors.too_many_requests("too many requests, please try again later", RETRY_AFTER_S)
 
     def _width(self, info: RequestInfo) -> int:
@@ -270,7 +284,7 @@ class FlowControl:
     def _made(self, asked: Attributes) -> Flow:
         schema = choose(self._schemas, asked)
         usage = self.usages.setdefault((schema.level, schema.name), Usage(schema.name, schema.level))
-        return Flow(schema, self.levels[schema.level], usage, schema.distinguisher(asked))
+        return Flow(schema, self.levels[schema.level], usage, schema.distinguisher(asked), asked.user.name)
 
     def _compile(self) -> None:
         found = self._objects(PRIORITY_LEVEL_CONFIGURATIONS.stored_as)

@@ -57,11 +57,15 @@ class Usage:
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """A request that waits; ``outcome`` is ``""`` when it has its seats, else why it never will."""
+    """A request that waits; ``outcome`` is ``""`` when it has its seats, else why it never will.
+
+    ``what`` is for who looks at the queues.
+    """
 
     usage: Usage
     width: int
     wake: Callable[[], None]
+    what: object = None
     queue: Queue | None = None
     outcome: str | None = None
 
@@ -108,6 +112,10 @@ class Level:
     @property
     def active_queues(self) -> int:
         return sum(bool(queue.tickets) for queue in self._queues.values())
+
+    def queues(self) -> list[Queue]:
+        """Those that have been used since the start, in order."""
+        return [self._queues[index] for index in sorted(self._queues)]
 
     def fits(self, width: int) -> bool:
         """Whether there are seats for so wide a request; what is wider than the level runs alone."""

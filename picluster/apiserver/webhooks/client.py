@@ -34,7 +34,11 @@ _HEADERS = {
 
 
 class CallFailed(Exception):
-    """A webhook that gave no usable answer; the message says why, in Kubernetes' words."""
+    """A webhook that gave no usable answer; the message says why, in Kubernetes' words, ``code`` what it answered."""
+
+    def __init__(self, why: str, code: int = 503) -> None:
+        super().__init__(why)
+        self.code = code
 
 
 class Place(NamedTuple):
@@ -137,8 +141,8 @@ def _decoded(code: int, body: bytes) -> Any:
             raise CallFailed(f"failed to call webhook: {why}")
         return content
     if isinstance(content, dict) and content.get("kind") == "Status" and content.get("message"):
-        raise CallFailed(f"failed to call webhook: {content['message']}")
-    raise CallFailed(f"failed to call webhook: {_answered(code)}")
+        raise CallFailed(f"failed to call webhook: {content['message']}", code)
+    raise CallFailed(f"failed to call webhook: {_answered(code)}", code)
 
 
 def _answered(code: int) -> str:

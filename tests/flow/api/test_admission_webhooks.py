@@ -53,6 +53,7 @@ async def test_a_refusal_says_who_and_why(admin: Any, hook: AdmissionServer, reg
         (deny("no", code=403, reason="Forbidden"), 403, "Forbidden", "denied the request: no"),
         ({"allowed": False, "status": None}, 400, "", "denied the request without explanation"),
         (deny("fine", code=200, status="Success"), 400, "", "denied the request: fine"),
+        (deny("odd", code=1403), 400, "", "denied the request: odd"),
     ]
     for response, code, reason, message in cases:
         hook.on("/no", lambda request, response=response: response)  # type: ignore[misc]

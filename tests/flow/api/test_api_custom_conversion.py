@@ -108,3 +108,8 @@ async def test_a_failed_conversion_is_told(admin: Any, converter: Converter) -> 
     assert (await watch.next())["type"] == "ERROR"
     assert (await admin.get(f"{V1}/a")).code == 200
     assert (await admin.delete(f"{V1}/a")).code == 200
+    metrics = (await admin.get("/metrics")).body
+    failure = 'failure_type="conversion_webhook_malformed_response_failure",result="failure"'
+    assert f"apiserver_conversion_webhook_request_total{{{failure}}} 2.0" in metrics
+    versions = 'crd_name="widgets.example.com",from_version="v1",succeeded="false",to_version="v2"'
+    assert f"apiserver_crd_conversion_webhook_duration_seconds_count{{{versions}}} 2.0" in metrics

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from picluster.apiserver.flowcontrol.figures import LEVELS_PATH
 from picluster.apiserver.server import ApiServer
 from picluster.storage.memory import MemoryBackend
 
 FLOWCONTROL = "/apis/flowcontrol.apiserver.k8s.io/v1"
 LOW_LEVEL = f"{FLOWCONTROL}/prioritylevelconfigurations/workload-low"
+TAKEN_OVER = {"annotations": {"apf.kubernetes.io/autoupdate-spec": "false"}}
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 MAPS = "/api/v1/namespaces/default/configmaps"
 GRANTS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
@@ -74,7 +74,7 @@ async def test_a_flood_leaves_others_and_heartbeats_served(
     assert (await node.create(LEASES, {"metadata": {"name": "pi-1"}})).code == 201
     queuing = {"queues": 64, "handSize": 6, "queueLengthLimit": 10}
     limited = {"limited": {"limitResponse": {"type": "Queue", "queuing": queuing}}}
-    assert (await admin.patch(LOW_LEVEL, {"spec": limited})).code == 200
+    assert (await admin.patch(LOW_LEVEL, {"metadata": TAKEN_OVER, "spec": limited})).code == 200
     ended: list[str] = []
 
     async def flood(number: int) -> Any:
@@ -195,10 +195,14 @@ async def test_answers_say_which_schema_and_level_they_were_served_by(admin: Any
 
 async def test_figures_are_shown_to_who_may_see_them(server: ApiServer, admin: Any, caller: Any) -> None:
     await admin.get("/version", **JANE)
-    shown = await admin.get(LEVELS_PATH)
-    assert shown.code == 200 and shown.body.splitlines()[1].startswith("catch-all,")
     node = await caller(server, "node-pi-1")
-    assert (await node.get(LEVELS_PATH)).code == 403
+    for table, first in (("priority_levels", "catch-all,"), ("queues", "global-default,"), ("requests", "")):
+        path = f"/debug/api_priority_and_fairness/dump_{table}"
+        shown = await admin.get(path)
+        lines = shown.body.splitlines()
+        assert shown.code == 200 and lines[0].startswith("PriorityLevelName, ")
+        assert lines[1].startswith(first) if first else len(lines) == 1
+        assert (await node.get(path)).code == 403
     metrics = (await admin.get("/metrics")).body
     name = "apiserver_flowcontrol_dispatched_requests_total"
     assert f'{name}{{flow_schema="global-default",priority_level="global-default"}} 1.0' in metrics

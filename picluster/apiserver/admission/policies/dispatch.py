@@ -13,7 +13,8 @@ from picluster.api.cel.access import Access
 from picluster.api.resources import NAMESPACES, Resource
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import Attributes
-from picluster.apiserver.admission.matching import bindings
+from picluster.apiserver.admission.figures import AdmissionFigures
+from picluster.apiserver.admission.matching import MatchConditions, bindings
 from picluster.apiserver.admission.policies.params import ParamError, Params
 from picluster.apiserver.admission.policies.source import Binding, Bound, Policy
 from picluster.apiserver.admission.versions import Versions
@@ -50,11 +51,13 @@ class PolicyDispatcher(Versions):
         serving: Iterable[Resource],
         kind: Callable[[Resource], Kind],
         access: Callable[[User], Access],
+        figures: AdmissionFigures,
     ) -> None:
         super().__init__(kind)
         self._cache = cache
         self._serving = serving
         self._access = access
+        self.figures = figures
         self._params = Params(cache, serving, kind)
 
     def invocations(self, bound: Bound[P], attributes: Attributes) -> Iterator[Invocation[P] | Misconfigured[P]]:
@@ -92,6 +95,17 @@ class PolicyDispatcher(Versions):
         variables["object"] = await self.shown(attributes.obj, attributes, matched)
         variables["oldObject"] = await self.shown(attributes.old, attributes, matched)
         return variables
+
+    def hold(self, policy: str, type_: str, conditions: MatchConditions, variables: Object, operation: str) -> bool:
+        """Whether a policy's match conditions are true; raises ``CelError``."""
+        if not conditions:
+            return True
+        labels = (policy, "policy", type_, operation)
+        with self.figures.conditions(*labels):
+            holds = conditions.hold(variables)
+        if not holds:
+            self.figures.excluded(*labels)
+        return holds
 
 
 def refusal(attributes: Attributes, message: str) -> errors.ApiError:

@@ -6,6 +6,8 @@ A policy with ``reinvocationPolicy: IfNeeded`` runs once more when the object ha
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import orjson
 
 from picluster.api import errors
@@ -94,22 +96,25 @@ class MutatingPolicies:
         variables = await self._dispatcher.bindings(attributes, found.matched)
         if found.policy.param_kind is not None:
             variables["params"] = found.param
+        policy, started_s, problem = found.policy, perf_counter(), ""
         try:
-            if found.policy.conditions and not found.policy.conditions.hold(variables):
+            if not self._dispatcher.hold(policy.name, "mutate", policy.conditions, variables, attributes.operation):
                 return
         except CelError as failure:
             raise _Failure(found, str(failure), "Invalid") from failure
         before = fingerprint(attributes.obj)
         try:
-            for mutation in found.policy.mutations:
+            for mutation in policy.mutations:
                 await self._mutate(mutation, found, attributes, variables)
         except (PatchError, errors.ApiError) as failure:
-            raise _Failure(found, str(failure), "Invalid") from failure
+            problem = str(failure)
+            raise _Failure(found, problem, "Invalid") from failure
         finally:
+            self._dispatcher.figures.mutated(policy.name, found.binding.name, problem, perf_counter() - started_s)
             if fingerprint(attributes.obj) != before:
                 asked.changed()
                 again.wanted = True
-        if found.policy.reinvocable:
+        if policy.reinvocable:
             asked.asked.add(key)
 
     async def _mutate(

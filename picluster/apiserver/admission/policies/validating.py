@@ -5,6 +5,7 @@ Source: ``apiserver/pkg/admission/plugin/policy/validating``.
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import NamedTuple
 
 import orjson
@@ -32,11 +33,13 @@ _CODES = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413, "
 
 
 class Decision(NamedTuple):
-    """A validation that does not hold, or could not be found out."""
+    """A validation that does not hold, or could not be found out; ``ignored`` where the policy fails open."""
 
     position: int
     message: str
     reason: str = ""
+    seconds: float = 0.0
+    ignored: bool = False
 
 
 class Denial(NamedTuple):
@@ -135,15 +138,17 @@ class _Run:
         if policy.param_kind is not None:
             variables = {**bindings, "params": found.param}
         try:
-            if policy.conditions and not policy.conditions.hold(variables):
+            operation = self._attributes.operation
+            if not self._dispatcher.hold(policy.name, "validate", policy.conditions, variables, operation):
                 return
             decisions = _decide(policy, variables)
         except CelError as failure:
-            decisions = [Decision(0, str(failure))]
-            if policy.fails_open:
-                return
+            decisions = [Decision(0, str(failure), ignored=policy.fails_open)]
         for decision in decisions:
-            self._act(policy, found.binding, decision)
+            if decision.ignored:
+                self._count(policy, found.binding, decision, "allow")
+            else:
+                self._act(policy, found.binding, decision)
         self._annotate(policy, found.binding, variables)
 
     def finish(self) -> None:
@@ -162,6 +167,7 @@ class _Run:
 
     def _act(self, policy: ValidatingPolicy, binding: Binding, decision: Decision) -> None:
         for action in binding.actions:
+            self._count(policy, binding, decision, action.lower())
             if action == "Deny":
                 self._denials.append(Denial(policy.name, binding.name, decision))
             elif action == "Warn":
@@ -169,6 +175,10 @@ class _Run:
                 self._warn(f"Validation failed for {what}: {decision.message}")
             elif action == "Audit":
                 self._attributes.annotations[AUDIT_FAILURE] = _audited(policy, binding, decision)
+
+    def _count(self, policy: ValidatingPolicy, binding: Binding, decision: Decision, action: str) -> None:
+        problem, seconds = decision.message, decision.seconds
+        self._dispatcher.figures.validated(policy.name, binding.name, problem, action, seconds)
 
     def _warn(self, warning: str) -> None:
         if warning not in self._attributes.warnings:
@@ -184,7 +194,9 @@ class _Run:
                 value = expression.value(active, budget)
             except CelError as failure:
                 if not policy.fails_open:
-                    self._denials.append(Denial(policy.name, binding.name, Decision(0, str(failure))))
+                    decision = Decision(0, str(failure))
+                    self._denials.append(Denial(policy.name, binding.name, decision))
+                    self._count(policy, binding, decision, "deny")
                 continue
             text = value.strip() if isinstance(value, str) else ""
             values = self._annotations.setdefault(f"{policy.name}/{key}", []) if text else []
@@ -197,23 +209,24 @@ def _decide(policy: ValidatingPolicy, variables: Object) -> list[Decision]:
     budget = Budget()
     active = policy.composition.activate(variables, budget)
     found: list[Decision] = []
-    failed: list[int] = []
+    failed: list[tuple[int, float]] = []
     for index, validation in enumerate(policy.validations):
+        started_s = perf_counter()
         try:
             if validation.expression.value(active, budget) is not True:
-                failed.append(index)
+                failed.append((index, perf_counter() - started_s))
         except CelBudgetError:
             raise
         except CelError as failure:
-            if not policy.fails_open:
-                found.append(Decision(index, str(failure)))
-    for index in failed:
+            seconds = perf_counter() - started_s
+            found.append(Decision(index, str(failure), "", seconds, policy.fails_open))
+    for index, seconds in failed:
         validation = policy.validations[index]
         try:
             message = validation.failure_message(active, budget)
         except CelBudgetError as failure:
             raise CelError(f"failed messageExpression: {failure}") from failure
-        found.append(Decision(index, message, validation.reason))
+        found.append(Decision(index, message, validation.reason, seconds))
     return sorted(found)
 
 

@@ -10,6 +10,7 @@ from picluster.api.cel import CelError
 from picluster.api.cel.access import Access
 from picluster.api.resources import Resource
 from picluster.apiserver.admission.chain import Attributes
+from picluster.apiserver.admission.figures import ADMIT, AdmissionFigures, FailedCalling
 from picluster.apiserver.admission.matching import admission_request, bindings
 from picluster.apiserver.admission.versions import Versions
 from picluster.apiserver.admission.webhooks import review
@@ -26,18 +27,11 @@ HARMLESS = ("None", "NoneOnDryRun")
 """The ``sideEffects`` of webhooks that may be asked in a dry run."""
 
 
-class FailedCalling(Exception):
-    """A webhook without a usable answer, which its ``failurePolicy`` decides upon."""
-
-    def __init__(self, webhook: str, why: str) -> None:
-        super().__init__(f'failed calling webhook "{webhook}": {why}')
-
-
 class Dispatcher(Versions):
     """What both plugins need of the server.
 
-    ``serving`` are the rows that are served, ``kind`` finds what is known of one, and ``access`` is what conditions ask
-    about a user's rights.
+    ``serving`` are the rows that are served, ``kind`` finds what is known of one, ``access`` is what conditions ask
+    about a user's rights, and ``figures`` count.
     """
 
     def __init__(
@@ -47,12 +41,14 @@ class Dispatcher(Versions):
         serving: Iterable[Resource],
         kind: Callable[[Resource], Kind],
         access: Callable[[User], Access | None],
+        figures: AdmissionFigures,
     ) -> None:
         super().__init__(kind)
         self._cache = cache
         self._client = client
         self._serving = serving
         self._access = access
+        self.figures = figures
 
     async def matched(self, hook: Hook, attributes: Attributes) -> Resource | None:
         """The row that the webhook asked to see the object as, ``None`` if it is not asked; raises ``ApiError``."""
@@ -62,16 +58,22 @@ class Dispatcher(Versions):
         variables = bindings(attributes, matched, self._cache, self._access(attributes.user))
         variables["object"] = await self.shown(attributes.obj, attributes, matched)
         variables["oldObject"] = await self.shown(attributes.old, attributes, matched)
+        labels = (hook.name, "webhook", hook.type, attributes.operation)
         try:
-            return matched if hook.conditions.hold(variables) else None
+            with self.figures.conditions(*labels):
+                holds = hook.conditions.hold(variables)
         except CelError as error:
             if hook.fails_open:
                 log.warning("match conditions of webhook %s failed, failing open: %s", hook.name, error)
                 return None
             resource = attributes.resource
             raise errors.forbidden(resource.group, resource.plural, attributes.name, str(error)) from None
+        if holds:
+            return matched
+        self.figures.excluded(*labels)
+        return None
 
-    async def ask(self, hook: Hook, attributes: Attributes, matched: Resource, *, mutating: bool) -> Response:
+    async def ask(self, hook: Hook, attributes: Attributes, matched: Resource) -> Response:
         """What the webhook says; its warnings are the client's.
 
         Raises ``ApiError`` when it refuses, ``FailedCalling`` when it does not answer.
@@ -87,9 +89,9 @@ class Dispatcher(Versions):
         try:
             version = review.version_of(hook.versions)
             answer = await self._client.post(hook.client_config, review.review(version, request), hook.timeout_s)
-            response = review.read(version, uid, answer, mutating=mutating)
+            response = review.read(version, uid, answer, mutating=hook.type == ADMIT)
         except CallFailed as error:
-            raise FailedCalling(hook.name, str(error)) from None
+            raise FailedCalling(hook.name, str(error), error.code) from None
         except InvalidResponse as error:
             raise FailedCalling(hook.name, f"received invalid webhook response: {error}") from None
         attributes.warnings.extend(response.warnings)

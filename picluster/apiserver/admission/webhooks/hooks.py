@@ -12,14 +12,15 @@ TIMEOUT_S = 10.0
 
 
 class Hook:
-    """One webhook of a configuration; ``uid`` tells it from all others."""
+    """One webhook of a configuration; ``uid`` tells it from all others, ``type`` is what metrics call its kind."""
 
     __slots__ = (
         "client_config", "conditions", "configuration", "fails_open", "matcher", "name", "reinvocable", "side_effects",
-        "timeout_s", "uid", "versions",
+        "timeout_s", "type", "uid", "versions",
     )  # fmt: skip
 
-    def __init__(self, configuration: str, number: int, webhook: Object) -> None:
+    def __init__(self, type_: str, configuration: str, number: int, webhook: Object) -> None:
+        self.type = type_
         self.configuration = configuration
         self.name: str = webhook["name"]
         self.uid = f"{configuration}/{self.name}/{number}"
@@ -36,8 +37,9 @@ class Hook:
 class Hooks:
     """All webhooks of one kind of configuration, by the configurations' names; read again when these change."""
 
-    def __init__(self, collection: Collection) -> None:
+    def __init__(self, collection: Collection, type_: str) -> None:
         self._collection = collection
+        self._type = type_
         self._seen: tuple[Entry, ...] = ()
         self._hooks: tuple[Hook, ...] = ()
 
@@ -45,10 +47,10 @@ class Hooks:
         entries = tuple(self._collection.entries.values())
         if entries != self._seen:
             self._seen = entries
-            self._hooks = tuple(hook for entry in sorted(entries, key=lambda entry: entry.key) for hook in _read(entry))
+            ordered = sorted(entries, key=lambda entry: entry.key)
+            self._hooks = tuple(hook for entry in ordered for hook in self._read(entry))
         return self._hooks
 
-
-def _read(entry: Entry) -> list[Hook]:
-    webhooks = decoded(entry).get("webhooks") or ()
-    return [Hook(entry.name, number, webhook) for number, webhook in enumerate(webhooks)]
+    def _read(self, entry: Entry) -> list[Hook]:
+        webhooks = decoded(entry).get("webhooks") or ()
+        return [Hook(self._type, entry.name, number, webhook) for number, webhook in enumerate(webhooks)]

@@ -14,9 +14,10 @@ from picluster.api.resources import MUTATING_WEBHOOK_CONFIGURATIONS, Resource
 from picluster.api.types import Object
 from picluster.apiserver.admission.asked import Asked, fingerprint
 from picluster.apiserver.admission.chain import Attributes, Basis, Reinvocation, reinvocation
+from picluster.apiserver.admission.figures import ADMIT, FailedCalling
 from picluster.apiserver.admission.matching import exempt
 from picluster.apiserver.admission.versions import is_whole
-from picluster.apiserver.admission.webhooks.dispatch import Dispatcher, FailedCalling, failed, internal
+from picluster.apiserver.admission.webhooks.dispatch import Dispatcher, failed, internal
 from picluster.apiserver.admission.webhooks.hooks import Hook, Hooks
 from picluster.apiserver.admission.webhooks.review import Response
 from picluster.apiserver.cache.watchcache import WatchCache
@@ -29,7 +30,7 @@ class MutatingWebhooks:
     basis = Basis(only_without=(MUTATING_WEBHOOK_CONFIGURATIONS,))
 
     def __init__(self, cache: WatchCache, dispatcher: Dispatcher) -> None:
-        self._hooks = Hooks(cache.collection(MUTATING_WEBHOOK_CONFIGURATIONS))
+        self._hooks = Hooks(cache.collection(MUTATING_WEBHOOK_CONFIGURATIONS), ADMIT)
         self._dispatcher = dispatcher
 
     def concerns(self, resource: Resource, subresource: str, operation: str) -> bool:
@@ -54,11 +55,12 @@ class MutatingWebhooks:
         if matched is None:
             return
         try:
-            response = await self._dispatcher.ask(hook, attributes, matched, mutating=True)
+            with self._dispatcher.figures.call(hook.name, ADMIT, attributes.operation, fails_open=hook.fails_open):
+                response = await self._dispatcher.ask(hook, attributes, matched)
+                changed = bool(response.patch) and await self._patch(hook, attributes, matched, response)
         except FailedCalling as failure:
             failed(hook, failure, attributes, key)
         else:
-            changed = bool(response.patch) and await self._patch(hook, attributes, matched, response)
             told = {"configuration": hook.configuration, "webhook": hook.name, "mutated": changed}
             attributes.annotations[key] = orjson.dumps(told).decode()
             if changed:

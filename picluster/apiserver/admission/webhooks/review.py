@@ -15,10 +15,13 @@ import orjson
 
 from picluster.api import errors
 from picluster.api.types import Object
+from picluster.apiserver.admission.figures import Rejection
 
 GROUP = "admission.k8s.io"
 VERSIONS = ("v1", "v1beta1")
 JSON_PATCH = "JSONPatch"
+CODE_MAX = 999
+"""HTTP has no longer ones."""
 
 
 class InvalidResponse(Exception):
@@ -72,12 +75,12 @@ def rejection(webhook: str, result: Object | None) -> errors.ApiError:
     """The refusal that a webhook's ``status`` asks for: its code, reason and details, and who refused."""
     status = dict(result or {})
     code = status.get("code")
-    if not isinstance(code, int) or code < 400:
+    if not isinstance(code, int) or not 400 <= code <= CODE_MAX:
         status["code"] = 400
     denied = f'admission webhook "{webhook}" denied the request'
     why = status.get("message") or status.get("reason")
     status["message"] = f"{denied}: {why}" if why else f"{denied} without explanation"
-    return errors.ApiError.from_status(status, 400)
+    return Rejection.from_status(status, 400)
 
 
 def _check_identity(uid: str, answer: Object, response: Object) -> None:

@@ -6,8 +6,9 @@ import asyncio
 
 from picluster.api.resources import VALIDATING_WEBHOOK_CONFIGURATIONS, Resource
 from picluster.apiserver.admission.chain import Attributes, Basis
+from picluster.apiserver.admission.figures import VALIDATING, FailedCalling
 from picluster.apiserver.admission.matching import exempt
-from picluster.apiserver.admission.webhooks.dispatch import Dispatcher, FailedCalling, failed
+from picluster.apiserver.admission.webhooks.dispatch import Dispatcher, failed
 from picluster.apiserver.admission.webhooks.hooks import Hook, Hooks
 from picluster.apiserver.cache.watchcache import WatchCache
 
@@ -19,7 +20,7 @@ class ValidatingWebhooks:
     basis = Basis(only_without=(VALIDATING_WEBHOOK_CONFIGURATIONS,))
 
     def __init__(self, cache: WatchCache, dispatcher: Dispatcher) -> None:
-        self._hooks = Hooks(cache.collection(VALIDATING_WEBHOOK_CONFIGURATIONS))
+        self._hooks = Hooks(cache.collection(VALIDATING_WEBHOOK_CONFIGURATIONS), VALIDATING)
         self._dispatcher = dispatcher
 
     def concerns(self, resource: Resource, subresource: str, operation: str) -> bool:
@@ -41,6 +42,7 @@ class ValidatingWebhooks:
 
     async def _ask(self, hook: Hook, attributes: Attributes, matched: Resource, key: str) -> None:
         try:
-            await self._dispatcher.ask(hook, attributes, matched, mutating=False)
+            with self._dispatcher.figures.call(hook.name, VALIDATING, attributes.operation, fails_open=hook.fails_open):
+                await self._dispatcher.ask(hook, attributes, matched)
         except FailedCalling as failure:
             failed(hook, failure, attributes, key)

@@ -15,7 +15,7 @@ from picluster.api.serialize import encode
 from picluster.apiserver.authn import User
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.catalog import Catalog
-from picluster.apiserver.flowcontrol import controller, figures
+from picluster.apiserver.flowcontrol import controller, dumps, figures
 from picluster.apiserver.flowcontrol.controller import FlowControl, Seat, is_long
 from picluster.apiserver.flowcontrol.objects import objects
 from picluster.apiserver.metrics import Metrics
@@ -309,7 +309,7 @@ def test_what_lasts_holds_no_seat_but_a_watch_while_it_begins() -> None:
 
 async def test_levels_can_be_looked_at(world: World) -> None:
     assert world.take(account("a")) is not None
-    lines = figures.dump(world.control).splitlines()
-    assert lines[0].split() == [f"{column}," for column in figures.COLUMNS[:-1]] + [figures.COLUMNS[-1]]
+    lines = dumps.levels(world.control).splitlines()
+    assert lines[0].split() == [f"{column}," for column in dumps.LEVELS[:-1]] + [dumps.LEVELS[-1]]
     assert lines[-1].split() == ["workload-low,", "0,", "false,", "false,", "0,", "1,", "1,", "0,", "0,", "0"]
     assert len({line.index(cell) for line, cell in zip(lines[1:], [" 0,"] * 8, strict=True)}) == 1
