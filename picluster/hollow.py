@@ -109,7 +109,7 @@ class HollowNodes(Controller):
             return None
         if pod["metadata"].get("deletionTimestamp"):
             await self._finish(pod)
-        elif (pod.get("status") or {}).get("phase") in ("Pending", "Running") and not condition_is(pod, "Ready"):
+        elif (pod.get("status") or {}).get("phase") in ("Pending", "Running") and _to_report(pod):
             await self._run(pod)
         return None
 
@@ -241,18 +241,27 @@ def conditions(now_s: float) -> list[Object]:
     ]  # fmt: skip
 
 
+def _to_report(pod: Object) -> bool:
+    """Whether the pod's status does not say yet that it runs as its spec has it now."""
+    generation = pod["metadata"].get("generation")
+    return not condition_is(pod, "Ready") or (pod.get("status") or {}).get("observedGeneration") != generation
+
+
 def running(pod: Object, ip: str, now_s: float) -> Object:
     """The status of a pod whose init containers have succeeded and whose containers run and are ready. PURE.
 
     What the pod's status says already of when things began is kept.
     """
     now, before = now_rfc3339(now_s), pod.get("status") or {}
+    generation = pod["metadata"].get("generation")
+    seen = {"observedGeneration": generation} if generation else {}
     known = [dict(condition) for condition in before.get("conditions") or ()]
     for kind in CONDITIONS:
-        set_condition(known, {"type": kind, "status": "True", "reason": None, "message": None}, now)
+        set_condition(known, {"type": kind, "status": "True", "reason": None, "message": None, **seen}, now)
     begun = before.get("startTime") or now
     spec = pod["spec"]
     status: Object = {
+        **seen,
         "phase": "Running",
         "startTime": begun,
         "podIP": ip,

@@ -80,7 +80,7 @@ async def test_limit_ranges_fill_what_containers_do_not_say(client: Client) -> N
     (
         {"max": {"memory": "1Gi"}},
         {"limits": {"memory": "2Gi"}},
-        "maximum memory usage per Container is 1Gi, but limit is 2147483648",
+        "maximum memory usage per Container is 1Gi, but limit is 2Gi",
     ),
     (
         {"maxLimitRequestRatio": {"cpu": "2"}},

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from picluster.api import errors
 from picluster.api.podresources import pod_limits, pod_requests
-from picluster.api.quantity import NANO, nanos, render
+from picluster.api.quantity import NANO, Style, nanos, render
 from picluster.api.resources import LIMIT_RANGES, PERSISTENT_VOLUME_CLAIMS, PODS, Resource
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import CREATE, UPDATE, Attributes, Basis
@@ -17,7 +17,7 @@ from picluster.apiserver.admission.live import Live
 from picluster.apiserver.cache.watchcache import WatchCache
 
 ANNOTATION = "kubernetes.io/limit-ranger"
-Amounts = Mapping[str, int]
+Amounts = Mapping[str, str]
 
 
 class LimitRanger:
@@ -91,15 +91,13 @@ def failures_of_pod(pod: Object, limit_range: Object) -> Iterable[str]:
         if limit["type"] == "Container":
             for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
                 resources = container.get("resources") or {}
-                yield from _failures(
-                    limit, "Container", _read(resources.get("requests")), _read(resources.get("limits"))
-                )
+                yield from _failures(limit, "Container", resources.get("requests") or {}, resources.get("limits") or {})
         elif limit["type"] == "Pod":
-            yield from _failures(limit, "Pod", pod_requests(spec), pod_limits(spec))
+            yield from _failures(limit, "Pod", _shown(pod_requests(spec)), _shown(pod_limits(spec)))
 
 
 def failures_of_claim(claim: Object, limit_range: Object) -> Iterable[str]:
-    requests = _read(((claim.get("spec") or {}).get("resources") or {}).get("requests"))
+    requests = ((claim.get("spec") or {}).get("resources") or {}).get("requests") or {}
     for limit in (limit_range.get("spec") or {}).get("limits") or ():
         if limit["type"] == "PersistentVolumeClaim":
             for name, low in (limit.get("min") or {}).items():
@@ -120,45 +118,40 @@ def _failures(limit: Object, kind: str, requests: Amounts, limits: Amounts) -> I
 def _too_little(kind: str, name: str, low: str, requests: Amounts, limits: Amounts) -> Iterable[str]:
     if name not in requests:
         yield f"minimum {name} usage per {kind} is {low}.  No request is specified"
-    elif requests[name] < nanos(low):
-        yield f"minimum {name} usage per {kind} is {low}, but request is {_whole(name, requests[name])}"
-    elif name in limits and limits[name] < nanos(low):
-        yield f"minimum {name} usage per {kind} is {low}, but limit is {_whole(name, limits[name])}"
+    elif nanos(requests[name]) < nanos(low):
+        yield f"minimum {name} usage per {kind} is {low}, but request is {requests[name]}"
+    elif name in limits and nanos(limits[name]) < nanos(low):
+        yield f"minimum {name} usage per {kind} is {low}, but limit is {limits[name]}"
 
 
 def _too_much(kind: str, name: str, high: str, requests: Amounts, limits: Amounts) -> Iterable[str]:
     if name not in limits:
         yield f"maximum {name} usage per {kind} is {high}.  No limit is specified"
-    elif limits[name] > nanos(high):
-        yield f"maximum {name} usage per {kind} is {high}, but limit is {_whole(name, limits[name])}"
-    elif name in requests and requests[name] > nanos(high):
-        yield f"maximum {name} usage per {kind} is {high}, but request is {_whole(name, requests[name])}"
+    elif nanos(limits[name]) > nanos(high):
+        yield f"maximum {name} usage per {kind} is {high}, but limit is {limits[name]}"
+    elif name in requests and nanos(requests[name]) > nanos(high):
+        yield f"maximum {name} usage per {kind} is {high}, but request is {requests[name]}"
 
 
 def _request_too_much(kind: str, name: str, high: str, requests: Amounts) -> Iterable[str]:
     if name not in requests:
         yield f"maximum {name} usage per {kind} is {high}.  No request is specified"
-    elif requests[name] > nanos(high):
-        yield f"maximum {name} usage per {kind} is {high}, but request is {_whole(name, requests[name])}"
+    elif nanos(requests[name]) > nanos(high):
+        yield f"maximum {name} usage per {kind} is {high}, but request is {requests[name]}"
 
 
 def _too_far_apart(kind: str, name: str, ratio: str, requests: Amounts, limits: Amounts) -> Iterable[str]:
-    if not limits.get(name):
+    limit, request = nanos(limits.get(name, "0")), nanos(requests.get(name, "0"))
+    if not limit:
         yield f"{name} max limit to request ratio per {kind} is {ratio}, but no limit is specified or limit is 0"
-    elif not requests.get(name):
+    elif not request:
         yield f"{name} max limit to request ratio per {kind} is {ratio}, but no request is specified or request is 0"
     else:
-        observed = limits[name] / requests[name]
+        observed = limit / request
         if observed > nanos(ratio) / NANO:
             yield f"{name} max limit to request ratio per {kind} is {ratio}, but provided ratio is {observed:f}"
 
 
-def _read(amounts: Object | None) -> dict[str, int]:
-    return {name: nanos(amount) for name, amount in (amounts or {}).items()}
-
-
-def _whole(name: str, amount: int) -> str:
-    """As upstream shows what was asked for: CPU in cores or thousandths, everything else in units."""
-    if name == "cpu" and amount % NANO:
-        return render(amount)
-    return str(-(-amount // NANO))
+def _shown(amounts: Mapping[str, int]) -> dict[str, str]:
+    """Sums as quantities: cores in decimal, sizes in binary form."""
+    return {name: render(nano, Style.DECIMAL if name == "cpu" else Style.BINARY) for name, nano in amounts.items()}

@@ -115,7 +115,7 @@ async def _delete_once(registry: Registry, write: Write, options: DeleteOptions,
     marked = _marked(registry, write.resource, obj, options)
     if marked is not None:
         wire = await registry.store.replace(write.resource, entry, marked, dry_run=dry_run)
-        return Answer(202 if options.propagation == "Foreground" else 200, wire)
+        return Answer(202 if options.dependents_go else 200, wire)
     await registry.store.delete(write.resource, entry, dry_run=dry_run)
     if write.resource is SERVICES and not dry_run:
         await ipaddresses.release(registry, obj)

@@ -29,6 +29,8 @@ class DeleteOptions:
     uid: str = ""
     resource_version: str = ""
     dry_run: bool = False
+    dependents_go: bool = False
+    """``orphanDependents: false``, the old way to ask for it: what waits is answered with 202 then."""
 
     def document(self) -> Object:
         """As the API has it, with what was given only."""
@@ -100,6 +102,7 @@ def delete_options(query: Query, body: Any) -> DeleteOptions:
         preconditions.get("uid") or "",
         preconditions.get("resourceVersion") or "",
         bool(document.get("dryRun")),
+        document.get("orphanDependents") is False,
     )
 
 

@@ -130,11 +130,12 @@ def test_an_update_leaves_the_status_and_counts_the_spec() -> None:
 def test_a_status_update_leaves_the_spec() -> None:
     old = _old(metadata={"labels": {"a": "b"}}, spec={"replicas": 1}, status={})
     new = {"metadata": {"labels": {"c": "d"}}, "spec": {"replicas": 5}, "status": {"replicas": 5}}
-    updated = strategy.prepare_update(REPLICASETS, new, old, "status")
-    assert updated["spec"] == {"replicas": 1}
-    assert updated["status"] == {"replicas": 5}
-    assert updated["metadata"]["labels"] == {"a": "b"}
-    assert updated["metadata"]["generation"] == 3
+    for resource, labels in ((DEPLOYMENTS, {"a": "b"}), (REPLICASETS, {"c": "d"})):
+        updated = strategy.prepare_update(resource, deepcopy(new), old, "status")
+        assert updated["spec"] == {"replicas": 1}
+        assert updated["status"] == {"replicas": 5}
+        assert updated["metadata"]["labels"] == labels
+        assert updated["metadata"]["generation"] == 3
 
 
 def test_a_pod_status_update_keeps_owners_and_quality_of_service() -> None:
@@ -159,6 +160,14 @@ def test_endpoint_slices_count_endpoints_and_labels() -> None:
     assert strategy.prepare_update(ENDPOINT_SLICES, deepcopy(new), old)["metadata"]["generation"] == 3
     new["endpoints"] = [{"addresses": ["10.0.0.1"]}]
     assert strategy.prepare_update(ENDPOINT_SLICES, new, old)["metadata"]["generation"] == 4
+
+
+def test_endpoint_slices_have_no_topology() -> None:
+    endpoint = {"addresses": ["10.0.0.1"], "deprecatedTopology": {"a": "b"}}
+    made = {"metadata": {"name": "a"}, "endpoints": [endpoint]}
+    assert _created(ENDPOINT_SLICES, deepcopy(made))["endpoints"] == [{"addresses": ["10.0.0.1"]}]
+    old = _old(endpoints=[endpoint])
+    assert strategy.prepare_update(ENDPOINT_SLICES, deepcopy(made), old)["endpoints"] == [endpoint]
 
 
 def test_only_finalize_changes_the_finalizers_of_a_namespace() -> None:
