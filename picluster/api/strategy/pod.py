@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from picluster.api import meta
 from picluster.api.podresources import qos_class
-from picluster.api.strategy import keep
+from picluster.api.strategy import keep, labelkeys
 from picluster.api.types import Object
 
 
@@ -12,6 +12,8 @@ def create(pod: Object, now: str) -> None:
     spec = pod.setdefault("spec", {})
     if spec.get("serviceAccountName"):
         spec["serviceAccount"] = spec["serviceAccountName"]
+    if spec.get("affinity") or spec.get("topologySpreadConstraints"):
+        labelkeys.merge(spec, pod["metadata"].get("labels") or {})
     pod["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
     if spec.get("schedulingGates"):
         gated: Object = {

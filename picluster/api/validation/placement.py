@@ -42,6 +42,8 @@ def topology_spread(constraints: list[Object], path: str, failures: Failures) ->
         for field in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
             if get(field) is not None and get(field) not in ("Honor", "Ignore"):
                 failures.append(not_supported(f"{where}.{field}", get(field), ("Honor", "Ignore")))
+        _label_keys(constraint, "matchLabelKeys", where, failures)
+        _doubled_keys(constraint, f"{where}.matchLabelKeys", failures)
         if selector := get("labelSelector"):
             label_selector(selector, f"{where}.labelSelector", failures)
 
@@ -131,7 +133,36 @@ def _pod_affinity(rules: Object, path: str, failures: Failures) -> None:
         _pod_term(weighted.get("podAffinityTerm") or {}, f"{where}.podAffinityTerm", failures)
 
 
+def _label_keys(term: Object, field: str, path: str, failures: Failures) -> None:
+    keys = term.get(field) or ()
+    if keys and term.get("labelSelector") is None:
+        failures.append(forbidden_field(f"{path}.{field}", "must not be specified when labelSelector is not set"))
+        return
+    for index, key in enumerate(keys):
+        named(names.qualified_name(key), f"{path}.{field}[{index}]", key, failures)
+
+
+def _doubled_keys(term: Object, path: str, failures: Failures) -> None:
+    """A pod's keys are in the selector already (``strategy.labelkeys``): one that is there twice was there before."""
+    places = {key: index for index, key in enumerate(term.get("matchLabelKeys") or ())}
+    selector = term.get("labelSelector") or {}
+    seen = set(selector.get("matchLabels") or ())
+    for expression in selector.get("matchExpressions") or ():
+        key = expression.get("key", "")
+        if key in places and key in seen:
+            detail = "exists in both matchLabelKeys and labelSelector"
+            failures.append(invalid_value(f"{path}[{places[key]}]", key, detail))
+        seen.add(key)
+
+
 def _pod_term(term: Object, path: str, failures: Failures) -> None:
+    for field in ("matchLabelKeys", "mismatchLabelKeys"):
+        _label_keys(term, field, path, failures)
+    _doubled_keys(term, path, failures)  # sic: Kubernetes leaves the field out of this path
+    for index, key in enumerate(term.get("matchLabelKeys") or ()):
+        if key in (term.get("mismatchLabelKeys") or ()):
+            detail = "exists in both matchLabelKeys and mismatchLabelKeys"
+            failures.append(invalid_value(f"{path}.matchLabelKeys[{index}]", key, detail))
     for field in ("labelSelector", "namespaceSelector"):
         if selector := term.get(field):
             label_selector(selector, f"{path}.{field}", failures)

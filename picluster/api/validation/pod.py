@@ -7,7 +7,7 @@ import orjson
 from picluster.api import names
 from picluster.api.errors import FieldError, duplicate, forbidden_field, invalid_value, required
 from picluster.api.types import Object
-from picluster.api.validation import containers, metadata, podchanges, podspec, tolerations
+from picluster.api.validation import containers, metadata, podchanges, podgates, podspec, tolerations
 from picluster.api.validation.common import INT32_MAX, in_range, ip, named
 
 Failures = list[FieldError]
@@ -59,10 +59,13 @@ def validate_update(new: Object, old: Object) -> Failures:
         return failures
     tolerated, old_tolerated = spec.get("tolerations") or [], old_spec.get("tolerations") or []
     tolerations.only_added(tolerated, old_tolerated, "spec.tolerations", failures)
-    _gates(spec.get("schedulingGates") or [], old_spec.get("schedulingGates") or [], failures)
-    if _without_updatable(spec, old_spec) != old_spec:
+    podgates.gates(spec.get("schedulingGates") or [], old_spec.get("schedulingGates") or [], failures)
+    munged = _without_updatable(spec, old_spec)
+    if old_spec.get("schedulingGates"):
+        munged = podgates.narrowed(munged, old_spec, failures)
+    if munged != old_spec:
         detail = f"pod updates may not change fields other than {_UPDATABLE}"
-        failures.append(forbidden_field("spec", f"{detail}\n{_difference(spec, old_spec)}"))
+        failures.append(forbidden_field("spec", f"{detail}\n{_difference(munged, old_spec)}"))
     return failures
 
 
@@ -146,25 +149,12 @@ def _deadline(new_s: int | None, old_s: int | None, failures: Failures) -> bool:
     return len(failures) == before
 
 
-def _gates(new: list[Object], old: list[Object], failures: Failures) -> None:
-    known = {gate.get("name") for gate in old}
-    for index, gate in enumerate(new):
-        if gate.get("name") not in known:
-            detail = f"only deletion is allowed, but found new scheduling gate '{gate.get('name', '')}'"
-            failures.append(forbidden_field(f"spec.schedulingGates[{index}].name", detail))
-
-
 def _without_updatable(spec: Object, old: Object) -> Object:
     """``spec`` with everything an update may change as it is in ``old``."""
     munged = dict(spec)
     fields = ["activeDeadlineSeconds", "schedulingGates", "tolerations"]
     if (old.get("terminationGracePeriodSeconds") or 0) < 0 and spec.get("terminationGracePeriodSeconds") == 1:
         fields.append("terminationGracePeriodSeconds")
-    if old.get("schedulingGates"):
-        if (old.get("nodeSelector") or {}).items() <= (spec.get("nodeSelector") or {}).items():
-            fields.append("nodeSelector")
-        if _narrows(spec.get("affinity") or {}, old.get("affinity") or {}):
-            fields.append("affinity")
     for field in fields:
         if field in old:
             munged[field] = old[field]
@@ -177,27 +167,8 @@ def _without_updatable(spec: Object, old: Object) -> Object:
     return munged
 
 
-def _narrows(affinity: Object, old: Object) -> bool:
-    """Whether only the nodes differ, and there is none that was not allowed before (KEP-3838)."""
-    if any(affinity.get(field) != old.get(field) for field in ("podAffinity", "podAntiAffinity")):
-        return False
-    field = "requiredDuringSchedulingIgnoredDuringExecution"
-    terms, old_terms = (
-        ((part.get("nodeAffinity") or {}).get(field) or {}).get("nodeSelectorTerms") or [] for part in (affinity, old)
-    )
-    if not old_terms:
-        return True
-    return len(terms) == len(old_terms) and all(
-        expression in (term.get(kind) or ())
-        for term, old_term in zip(terms, old_terms, strict=True)
-        for kind in ("matchExpressions", "matchFields")
-        for expression in old_term.get(kind) or ()
-    )
-
-
-def _difference(new: Object, old: Object) -> str:
+def _difference(munged: Object, old: Object) -> str:
     """Which fields differ, and how, for the person who tried to change them."""
-    munged = _without_updatable(new, old)
     fields = sorted(field for field in {*munged, *old} if munged.get(field) != old.get(field))
     return "\n".join(f"- {field}: {old.get(field)!r}\n+ {field}: {munged.get(field)!r}" for field in fields)
 
