@@ -283,6 +283,8 @@ def _init_container(container: Object, pod: Object, begun: str) -> Object:
 
 
 def _container(container: Object, pod: Object, state: Object) -> Object:
+    resources = container.get("resources") or {}
+    allocated = {"allocatedResources": resources["requests"]} if resources.get("requests") else {}
     return {
         "name": container["name"],
         "image": container.get("image", ""),
@@ -293,4 +295,6 @@ def _container(container: Object, pod: Object, state: Object) -> Object:
         "restartCount": 0,
         "state": state,
         "lastState": {},
+        "resources": resources,
+        **allocated,
     }

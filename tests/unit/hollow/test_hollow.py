@@ -52,6 +52,16 @@ def test_a_pod_that_was_marked_not_ready_is_ready_again_and_as_old_as_before() -
     assert after["status"]["startTime"] == "1970-01-01T00:00:00Z"
 
 
+def test_a_pod_says_what_it_has_seen_of_its_spec() -> None:
+    resources = {"requests": {"cpu": "1"}, "limits": {"cpu": "2"}}
+    seen = pod(containers=[{"name": "c", "resources": resources}])
+    seen["metadata"]["generation"] = 4
+    status = running(seen, "10.42.3.2", 0.0)
+    (container,) = status["containerStatuses"]
+    assert (container["resources"], container["allocatedResources"]) == (resources, {"cpu": "1"})
+    assert {part["observedGeneration"] for part in (status, *status["conditions"])} == {4}
+
+
 def test_a_range_that_is_used_up() -> None:
     addresses = Addresses()
     given = [addresses.take("a", CIDR, f"u{number}") for number in range(6)]
