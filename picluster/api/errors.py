@@ -15,7 +15,12 @@ from picluster.api.types import Object
 
 
 class ApiError(Exception):
-    """A refusal with everything a ``Status`` needs; the API server renders it, the client raises it again."""
+    """A refusal with everything a ``Status`` needs; the API server renders it, the client raises it again.
+
+    ``warnings`` are what the client is told beside it.
+    """
+
+    warnings: Sequence[str] = ()
 
     def __init__(self, code: int, reason: str, message: str, details: Object | None = None) -> None:
         super().__init__(message)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import orjson
 from aiohttp import web
+from multidict import CIMultiDict
 
 from picluster.api import errors
 from picluster.api.resources import Resource
@@ -19,7 +21,9 @@ from picluster.apiserver.pieces import Pieces, Zipped, zipped
 PEOPLES_PROGRAMS = ("curl", "Wget", "Mozilla/5.0")
 GZIP_MIN_BYTES = 128 << 10
 CACHE_CONTROL = "no-cache, private"
-WARNING_MAX_CHARACTERS = 4096
+WARNINGS_MAX_CHARACTERS = 4096
+"""What all warnings of an answer may have together before each is cut."""
+WARNING_CUT_CHARACTERS = 256
 
 
 class Answer(NamedTuple):
@@ -31,11 +35,12 @@ class Answer(NamedTuple):
 
 
 class NotAllowed(errors.ApiError):
-    """405, with the methods that would be."""
+    """405, with the methods that would be; of a custom resource the verb is told (``customresource_handler.go``)."""
 
     def __init__(self, resource: Resource, verb: str, methods: Sequence[str]) -> None:
         refusal = errors.method_not_supported(resource.group, resource.plural, verb)
-        super().__init__(refusal.code, refusal.reason, refusal.message, refusal.details)
+        message = "the server does not allow this method on the requested resource"
+        super().__init__(refusal.code, refusal.reason, message if resource.schema else refusal.message)
         self.methods = methods
 
 
@@ -71,9 +76,20 @@ def _response(
     code: int, body: bytes | Pieces | Zipped, headers: dict[str, str], warnings: Sequence[str]
 ) -> web.Response:
     response = web.Response(body=body, status=code, headers=headers)
-    for warning in warnings:
-        response.headers.add("Warning", warning_header(warning))
+    if warnings:
+        warn(response.headers, warnings)
     return response
+
+
+def warn(headers: CIMultiDict[str], warnings: Sequence[str]) -> None:
+    """Tell each text once; of very much text, the beginnings of the first (``endpoints/filters/warning.go``)."""
+    texts = list(dict.fromkeys(warnings))
+    if sum(map(len, texts)) > WARNINGS_MAX_CHARACTERS:
+        texts = [text[:WARNING_CUT_CHARACTERS] for text in texts]
+        before = accumulate(map(len, texts), initial=0)
+        texts = [text for text, length in zip(texts, before, strict=False) if length < WARNINGS_MAX_CHARACTERS]
+    for text in texts:
+        headers.add("Warning", warning_header(text))
 
 
 def _pretty(request: web.BaseRequest) -> bool:
@@ -90,11 +106,11 @@ def error_response(error: errors.ApiError) -> web.Response:
         headers["Retry-After"] = str(retry_after_s)
     if isinstance(error, NotAllowed):
         headers["Allow"] = ", ".join(error.methods)
-    return web.Response(body=orjson.dumps(error.status()), status=error.code, headers=headers)
+    return _response(error.code, orjson.dumps(error.status()), headers, error.warnings)
 
 
 def warning_header(text: str) -> str:
     """A ``Warning`` header (RFC 7234 section 5.5, code 299) as client-go parses it."""
-    clean = "".join(character if character.isprintable() else " " for character in text)[:WARNING_MAX_CHARACTERS]
+    clean = "".join(character if character.isprintable() else " " for character in text)
     escaped = clean.replace("\\", "\\\\").replace('"', '\\"')
     return f'299 - "{escaped}"'

@@ -1,8 +1,8 @@
 """Content negotiation: which representation an ``Accept`` header asks for, and how a body is read.
 
-RFC 9110 section 12.5.1 as Kubernetes reads it: alternatives by quality, then in their order; parameters ``as``, ``v``
-and ``g`` ask for a Table or for metadata only. Protobuf is read but not offered: its clients accept JSON
-too. CBOR is neither.
+RFC 9110 section 12.5.1 as Kubernetes reads it: alternatives by quality, what is named before what is not, then in
+their order; parameters ``as``, ``v`` and ``g`` ask for a Table or for metadata only. Protobuf is read but not offered:
+its clients accept JSON too. CBOR is neither.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ YAML = "application/yaml"
 OFFERED = (JSON, YAML)
 READ = (*OFFERED, protobuf.MEDIA_TYPE)
 TRANSFORMS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+META_VERSIONS = ("v1", "v1beta1")
 
 
 class Wanted(NamedTuple):
-    """``transform`` is empty, ``Table`` or ``PartialObjectMetadata``."""
+    """``transform`` is empty or one of ``TRANSFORMS``, in ``version`` of ``meta.k8s.io``."""
 
     media_type: str
-    transform: str
+    transform: str = ""
+    version: str = "v1"
 
 
 @lru_cache(maxsize=512)
@@ -37,17 +39,18 @@ def accepted(header: str, *, streaming: bool = False, tables: bool = True) -> Wa
     Without ``tables`` a Table is not offered: what is only asked and answered has none.
     """
     if not header:
-        return Wanted(JSON, "")
+        return Wanted(JSON)
     for media_type, parameters in _by_quality(header):
-        transform = parameters.get("as", "")
-        if transform and not (transform in TRANSFORMS and _is_meta_v1(parameters)):
+        transform, version = parameters.get("as", ""), parameters.get("v", "")
+        if transform and not (transform in TRANSFORMS and _is_meta(parameters)):
             continue
         if transform == "Table" and not tables:
             continue
+        form = (transform, version) if transform else ()
         if media_type in ("*/*", "application/*", JSON):
-            return Wanted(JSON, transform.removesuffix("List"))
+            return Wanted(JSON, *form)
         if media_type == YAML and not streaming:
-            return Wanted(YAML, transform.removesuffix("List"))
+            return Wanted(YAML, *form)
     raise errors.not_acceptable(OFFERED[:1] if streaming else OFFERED)
 
 
@@ -63,8 +66,8 @@ def prefers(header: str, kind: str, group: str, version: str) -> bool:
     return False
 
 
-def _is_meta_v1(parameters: dict[str, str]) -> bool:
-    return parameters.get("g") == "meta.k8s.io" and parameters.get("v") == "v1"
+def _is_meta(parameters: dict[str, str]) -> bool:
+    return parameters.get("g") == "meta.k8s.io" and parameters.get("v") in META_VERSIONS
 
 
 def _by_quality(header: str) -> list[tuple[str, dict[str, str]]]:
@@ -73,7 +76,8 @@ def _by_quality(header: str) -> list[tuple[str, dict[str, str]]]:
         media_type, *rest = alternative.split(";")
         parameters = dict(_parameter(text) for text in rest)
         alternatives.append((-_quality(parameters), order, media_type.strip().lower(), parameters))
-    return [(media_type, parameters) for quality, _, media_type, parameters in sorted(alternatives) if quality < 0]
+    alternatives.sort(key=lambda each: (each[0], each[2].startswith("*"), each[2].endswith("*"), each[1]))
+    return [(media_type, parameters) for quality, _, media_type, parameters in alternatives if quality < 0]
 
 
 def _parameter(text: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from picluster.api.resources import (
     BINDING,
     COMPONENT_STATUSES,
     DELETE_OPTIONS,
+    ENDPOINTS,
     EVICTION,
     SCALE,
     TOKEN_REQUEST,
@@ -21,22 +22,28 @@ from picluster.api.resources import (
 )
 from picluster.api.types import Object
 from picluster.apiserver import listing, negotiate, tables, yamlbody
-from picluster.apiserver.answers import Answer, NotAllowed, respond, warning_header
+from picluster.apiserver.answers import Answer, NotAllowed, respond
 from picluster.apiserver.authn import User
 from picluster.apiserver.cache.watchcache import WatchCache
+from picluster.apiserver.cache.watcher import Representation as Written
 from picluster.apiserver.flowcontrol.controller import Seat
 from picluster.apiserver.registry import apply as applying
 from picluster.apiserver.registry import binding, create, delete, eviction, review, scale, token, update, virtual
 from picluster.apiserver.registry import patch as patching
 from picluster.apiserver.registry.options import DeleteOptions, delete_options, write_options
 from picluster.apiserver.registry.registry import Registry, Write
-from picluster.apiserver.representation import Converted, MetadataOnly, Plain, Representation, Table
+from picluster.apiserver.representation import Converted, MetadataOnly, Plain, Representation, Table, TableStream
 from picluster.apiserver.requestinfo import RequestInfo
 from picluster.apiserver.watching import serve_watch
 
 WHOLE = frozenset({"approval", "ephemeralcontainers", "finalize", "resize", "status"})
 """Subresources that show the whole object."""
-DEPRECATIONS = {COMPONENT_STATUSES: ("v1 ComponentStatus is deprecated in v1.19+",)}
+DEPRECATIONS = {
+    COMPONENT_STATUSES: "v1 ComponentStatus is deprecated in v1.19+",
+    ENDPOINTS: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+}
+PACKAGES = {"events": "core", "internal": "apiserverinternal"}
+"""Groups whose Go package has another name; messages name Go's types."""
 DELETIONS = ("delete", "deletecollection")
 METHODS = (("DELETE", "delete"), ("GET", "get"), ("PATCH", "patch"), ("POST", "create"), ("PUT", "update"))
 COLLECTIVE = {"delete": "deletecollection", "get": "list"}
@@ -56,6 +63,7 @@ class Call:
     authorize: Authorize
     seat: Seat | None = None
     annotations: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def write(self) -> Write:
         """What the query says of a write; raises ``ApiError`` for values that are not offered."""
@@ -66,7 +74,8 @@ class Call:
             options = write_options(query, OPTIONS_KINDS.get(self.info.verb, "UpdateOptions"), applies=applies)
         return Write(
             self.user, self.resource, target.namespace, target.name, target.subresource,
-            dry_run="dryRun" in options, field_validation=options.get("fieldValidation", "Warn"), options=options,
+            dry_run="dryRun" in options, field_validation=options.get("fieldValidation", "Warn"),
+            warnings=self.warnings, options=options,
             manager=options.get("fieldManager") or from_user_agent(self.request.headers.get("User-Agent", "")),
             force=bool(options.pop("force", False)), verb=self.info.verb, annotations=self.annotations,
         )  # fmt: skip
@@ -85,15 +94,16 @@ class Call:
         return negotiate.accepted(self.request.headers.get("Accept", ""), streaming=streaming, tables=tables)
 
     def representation(self, wanted: negotiate.Wanted) -> Representation:
-        if wanted.transform == "PartialObjectMetadata":
-            return MetadataOnly()
+        if wanted.transform in ("PartialObjectMetadata", "PartialObjectMetadataList"):
+            return MetadataOnly(wanted.version)
         view = self.registry.kind(self.resource).view()
         convert = view.convert
         if wanted.transform == "Table":
             include = self.info.query.get("includeObject") or "Metadata"
             if include not in tables.INCLUDE_OBJECT:
                 raise errors.bad_request(f'unrecognized includeObject value: "{include}"')
-            return Table(self.resource, view.printer(), include, convert, self.registry.clock)
+            shown = TableStream if self.info.verb == "watch" else Table
+            return shown(self.resource, view.printer(), include, convert, self.registry.clock, wanted.version)
         return Converted(self.resource, convert) if convert is not None else Plain(self.resource)
 
     async def fetched(self, wires: list[bytes]) -> list[bytes]:
@@ -111,13 +121,18 @@ async def serve(call: Call) -> web.StreamResponse:
         handler = _look
     if not call.info.target.subresource and call.info.verb not in call.resource.verbs:
         handler = None
-    if handler is None or not _has_place(call):
+    if handler is None or call.request.method == "HEAD" or not _has_place(call):
         raise NotAllowed(call.resource, call.info.verb, _methods(call))
-    call.wanted(streaming=call.info.verb == "watch")  # 406 before anything is done that could not be answered
-    response = await handler(call)
-    if not call.resource.schema and not response.prepared:
-        _warn_deprecated(call, response)
-    return response
+    wanted = call.wanted(streaming=call.info.verb == "watch")
+    if wanted.transform:
+        _check_form(call, wanted.transform)  # 406 before anything is done that could not be answered
+    if deprecation := _deprecation(call):
+        call.warnings.append(deprecation)
+    try:
+        return await handler(call)
+    except errors.ApiError as error:
+        error.warnings = call.warnings
+        raise
 
 
 def _has_place(call: Call) -> bool:
@@ -143,9 +158,22 @@ def _methods(call: Call) -> list[str]:
     return found
 
 
-def _warn_deprecated(call: Call, response: web.StreamResponse) -> None:
-    if warning := call.registry.kind(call.resource).view().warning:
-        response.headers.add("Warning", warning_header(warning))
+def _check_form(call: Call, transform: str) -> None:
+    """Raise ``ApiError`` 406 for metadata of one object where there are many, and the other way round."""
+    many = call.info.verb in ("list", "deletecollection")
+    if transform == "Table" or many == transform.endswith("List"):
+        return
+    package = (call.resource.group or "core").partition(".")[0] if call.resource.schema else "unstructured"
+    package, kind = PACKAGES.get(package, package), call.resource.kind if call.resource.schema else "Unstructured"
+    shown = f"a list (*{package}.{kind}List)" if many else f"not a list (*{package}.{kind})"
+    raise errors.ApiError(406, "NotAcceptable", f"you requested {transform}, but the requested object is {shown}")
+
+
+def _deprecation(call: Call) -> str:
+    """What everybody is told who asks for this version of this resource."""
+    if call.resource.schema:
+        return DEPRECATIONS.get(call.resource, "")
+    return call.registry.kind(call.resource).view().warning
 
 
 async def _get(call: Call) -> web.StreamResponse:
@@ -154,7 +182,7 @@ async def _get(call: Call) -> web.StreamResponse:
         await listing.wait_until_fresh(call.cache, revision)
     entry = call.registry.store.get(call.resource, target.namespace, target.name)
     body = call.representation(wanted).one((await call.fetched([entry.wire]))[0])
-    return await respond(call.request, 200, body, wanted.media_type)
+    return await respond(call.request, 200, body, wanted.media_type, call.warnings)
 
 
 async def _list(call: Call) -> web.StreamResponse:
@@ -162,7 +190,7 @@ async def _list(call: Call) -> web.StreamResponse:
     page = await listing.list_page(call.cache, call.resource, call.info.target.namespace, call.info.query)
     wires = await call.fetched([entry.wire for entry in page.entries])
     body = call.representation(wanted).many(wires, page.metadata)
-    return await respond(call.request, 200, body, wanted.media_type)
+    return await respond(call.request, 200, body, wanted.media_type, call.warnings)
 
 
 async def _look(call: Call) -> web.StreamResponse:
@@ -170,24 +198,26 @@ async def _look(call: Call) -> web.StreamResponse:
     wanted, name, find = call.wanted(), call.info.target.name, call.registry.virtual.get(call.resource)
     if find is None:
         raise errors.method_not_supported(call.resource.group, call.resource.plural, call.info.verb)
+    shown = call.representation(wanted)
     if name:
-        body = call.representation(wanted).one(virtual.get(find, call.resource, name))
-    else:
-        found = virtual.select(find, call.resource, call.info.query)
-        body = call.representation(wanted).many(found, {"resourceVersion": ""})
-    return await respond(call.request, 200, body, wanted.media_type, DEPRECATIONS.get(call.resource, ()))
+        one = shown.one(virtual.get(find, call.resource, name))
+        return await respond(call.request, 200, one, wanted.media_type, call.warnings)
+    many = shown.many(virtual.select(find, call.resource, call.info.query), {"resourceVersion": ""})
+    return await respond(call.request, 200, many, wanted.media_type, call.warnings)
 
 
 async def _watch(call: Call) -> web.StreamResponse:
     representation = call.representation(call.wanted(streaming=True))
-    fetch = call.registry.kind(call.resource).view().fetch
-    namespace, query = call.info.target.namespace, call.info.query
-    if fetch is None:
-        return await serve_watch(call.cache, call.request, call.resource, namespace, query, representation, call.seat)
-    from picluster.apiserver.crd.watching import STORED, converting
+    written: Written = representation
+    stage = None
+    if (fetch := call.registry.kind(call.resource).view().fetch) is not None:
+        from picluster.apiserver.crd.watching import STORED, converting
 
-    stage = converting(call.resource, representation, fetch)
-    return await serve_watch(call.cache, call.request, call.resource, namespace, query, STORED, call.seat, stage)
+        written, stage = STORED, converting(call.resource, representation, fetch)
+    namespace, query = call.info.target.namespace, call.info.query
+    return await serve_watch(
+        call.cache, call.request, call.resource, namespace, query, written, call.seat, stage, call.warnings
+    )
 
 
 async def _create(call: Call) -> web.StreamResponse:

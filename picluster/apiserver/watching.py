@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from aiohttp import web
 
 from picluster.api import errors
 from picluster.api.resources import Resource
+from picluster.apiserver.answers import warn
 from picluster.apiserver.cache.selection import select
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.cache.watcher import Representation, Sink, Watcher, error_frame, frame
@@ -61,6 +62,7 @@ async def serve_watch(
     representation: Representation,
     seat: Seat | None = None,
     stage: Stage | None = None,
+    warnings: Sequence[str] = (),
 ) -> web.StreamResponse:
     """Serve one watch until it ends; raises ``ApiError`` for a request that makes no sense.
 
@@ -75,6 +77,8 @@ async def serve_watch(
     response = web.StreamResponse(headers=HEADERS)
     if seat is not None:
         response.headers.update(seat.flow.headers)
+    if warnings:
+        warn(response.headers, warnings)
     response.enable_chunked_encoding()
     await response.prepare(request)
     if transport is None:

@@ -13,7 +13,7 @@ from picluster.api.kindfiles import function
 from picluster.api.resources import Resource
 from picluster.api.types import Object
 
-_UPDATES = {None: "update", "scale": "update", "status": "update_status"}
+_UPDATES = {None: "update", "status": "update_status"}
 
 
 def of_create(resource: Resource, obj: Object) -> Sequence[str]:

@@ -33,9 +33,10 @@ def overlapping(volume: Object) -> list[str]:
 
 def _apart(sources: Iterable[Object]) -> bool:
     """Whether each file begins with a step of its own, so that nothing overlaps; nearly always so, and quick to see."""
-    steps = []
+    steps: list[str] = []
     for source in sources:
-        for part in source.values() or ({},):
+        parts: Iterable[Object] = source.values() or ({},)
+        for part in parts:
             for item in part.get("items") or (part,):
                 if not (path := item.get("path")):
                     return False

@@ -83,7 +83,8 @@ async def _apply(registry: Registry, write: Write, entry: Entry, old: Object, ch
         ownership.updated(registry, write, old, new)
     else:
         new["metadata"]["managedFields"] = owners
-    whole = Write(write.user, write.resource, write.namespace, write.name, dry_run=write.dry_run)
+    named = (write.user, write.resource, write.namespace, write.name)
+    whole = Write(*named, dry_run=write.dry_run, warnings=write.warnings)
     return await finish_admitted(registry, whole, entry, old, new, attributes)
 
 

@@ -13,6 +13,7 @@ from picluster.api.resources import Resource
 from picluster.api.types import Object
 from picluster.apiserver.tables.columns import DEFAULT, GENERIC, Printer
 
+META_VERSION = "meta.k8s.io/v1"
 INCLUDE_OBJECT = ("None", "Metadata", "Object")
 
 
@@ -40,27 +41,43 @@ def render(
     return printed(printer(resource), objects, metadata, now_s, include)
 
 
-def printed(shown: Printer, objects: Iterable[Object], metadata: Object, now_s: float, include: str) -> Object:
+def printed(
+    shown: Printer,
+    objects: Iterable[Object],
+    metadata: Object,
+    now_s: float,
+    include: str,
+    api_version: str = META_VERSION,
+) -> Object:
     """``render`` with a printer of one's own."""
     return {
         "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
+        "apiVersion": api_version,
         "metadata": metadata,
         "columnDefinitions": [column.definition() for column in shown.columns],
-        "rows": [_row(shown, obj, now_s, include) for obj in objects],
+        "rows": [_row(shown, obj, now_s, include, api_version) for obj in objects],
     }
 
 
-def _row(shown: Printer, obj: Object, now_s: float, include: str) -> Object:
+def _row(shown: Printer, obj: Object, now_s: float, include: str, api_version: str) -> Object:
     row: Object = {"cells": shown.row(obj, now_s)}
     if shown.conditions is not None and (conditions := shown.conditions(obj)):
         row["conditions"] = conditions
+    return _with_object(row, obj, include, api_version)
+
+
+def blank(shown: Printer, obj: Object, include: str, api_version: str) -> Object:
+    """The row of an object of which there is only ``metadata``."""
+    return _with_object({"cells": [None for _ in shown.columns]}, obj, include, api_version)
+
+
+def _with_object(row: Object, obj: Object, include: str, api_version: str) -> Object:
     if include == "Object":
         row["object"] = obj
     elif include == "Metadata":
         row["object"] = {
             "kind": "PartialObjectMetadata",
-            "apiVersion": "meta.k8s.io/v1",
+            "apiVersion": api_version,
             "metadata": obj["metadata"],
         }
     return row

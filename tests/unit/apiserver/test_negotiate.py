@@ -5,7 +5,7 @@ import pytest
 from picluster.api.errors import ApiError
 from picluster.api.resources import CONFIGMAPS
 from picluster.apiserver import yamlbody
-from picluster.apiserver.negotiate import accepted, decode_body, prefers
+from picluster.apiserver.negotiate import Wanted, accepted, decode_body, prefers
 
 TABLE = "application/json;as=Table;g=meta.k8s.io;v="
 PARTIAL = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
@@ -25,14 +25,17 @@ AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryLi
         ("application/vnd.kubernetes.protobuf,application/json", ("application/json", "")),
         ("application/vnd.kubernetes.protobuf;q=0.9, application/json;q=0.1", ("application/json", "")),
         (f"{TABLE}v1,{TABLE}v1beta1,application/json", ("application/json", "Table")),
-        (f"{TABLE}v1beta1,application/json", ("application/json", "")),
+        (f"{TABLE}v1beta1,application/json", ("application/json", "Table", "v1beta1")),
+        (f"{TABLE}v2,application/json", ("application/json", "")),
+        ("*/*,application/yaml", ("application/yaml", "")),
+        ("*/*;q=0.9,application/*;q=0.9,application/yaml;q=0.5", ("application/json", "")),
         (PARTIAL.format(""), ("application/json", "PartialObjectMetadata")),
-        (PARTIAL.format("List"), ("application/json", "PartialObjectMetadata")),
+        (PARTIAL.format("List"), ("application/json", "PartialObjectMetadataList")),
         ('APPLICATION/JSON; charset="utf-8"', ("application/json", "")),
     ],
 )
 def test_accept(header: str, expected: tuple[str, str]) -> None:
-    assert tuple(accepted(header)) == expected
+    assert accepted(header) == Wanted(*expected)
 
 
 @pytest.mark.parametrize("header", ["text/html", "application/json;q=0", "application/json;q=x", f"{TABLE}v2", ";"])

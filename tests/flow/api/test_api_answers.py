@@ -1,0 +1,139 @@
+"""Headers and forms of answers: warnings, Tables and metadata of each version, methods that are not served."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+MAPS = "/api/v1/namespaces/default/configmaps"
+PODS = "/api/v1/namespaces/default/pods"
+ENDPOINTS = "/api/v1/namespaces/default/endpoints"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+META = "application/json;as={};v={};g=meta.k8s.io"
+DEPRECATED = '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"'
+NEGATIVE = "spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1"
+
+
+def config_map(name: str = "a", **data: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+async def test_writes_are_answered_with_warnings(admin: Any, pod_of: Callable[..., Any]) -> None:
+    pod = pod_of("a.b")
+    pod["spec"]["terminationGracePeriodSeconds"] = -1
+    created = await admin.create(PODS, pod)
+    assert created.code == 201, created.body
+    assert created.warnings == [
+        "299 - \"metadata.name: this is used in the Pod's hostname, which can result in surprising behavior;"
+        ' a DNS label is recommended: [must not contain dots]"',
+        f'299 - "{NEGATIVE}"',
+    ]
+    assert (await admin.patch(f"{PODS}/a.b", {"metadata": {"labels": {"a": "b"}}})).warnings == []
+
+
+async def test_each_pod_of_a_template_is_told_of(admin: Any, pod_of: Callable[..., Any]) -> None:
+    for number in range(4):
+        pod = pod_of(f"web-{number}")
+        pod["spec"]["terminationGracePeriodSeconds"] = -1
+        assert (await admin.create(PODS, pod)).warnings == [f'299 - "{NEGATIVE}"']
+
+
+async def test_templates_are_told_of_when_they_change(admin: Any, pod_of: Callable[..., Any]) -> None:
+    spec = {**pod_of("x")["spec"], "terminationGracePeriodSeconds": -1}
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": spec}
+    selector = {"matchLabels": {"app": "web"}}
+    web = {"metadata": {"name": "web"}, "spec": {"selector": selector, "template": template}}
+    warning = [f'299 - "spec.template.{NEGATIVE}"']
+    assert (await admin.create(DEPLOYMENTS, web)).warnings == warning
+    path = f"{DEPLOYMENTS}/web"
+    assert (await admin.patch(path, {"metadata": {"labels": {"a": "b"}}})).warnings == []
+    assert (await admin.patch(path, {"spec": {"paused": True}})).warnings == warning
+    assert (await admin.patch(f"{path}/scale", {"spec": {"replicas": 3}})).warnings == warning
+    assert (await admin.patch(f"{path}/status", {"status": {"replicas": 1}})).warnings == []
+
+
+async def test_refusals_tell_what_was_said_before_them(admin: Any) -> None:
+    refused = await admin.create(MAPS, {**config_map("not a name"), "colour": "red"})
+    assert (refused.code, refused.warnings) == (422, ['299 - "unknown field \\"colour\\""'])
+
+
+async def test_deprecated_versions_are_told_of_by_every_answer(admin: Any) -> None:
+    created = await admin.create(ENDPOINTS, {"metadata": {"name": "a"}})
+    assert (created.code, created.warnings) == (201, [DEPRECATED])
+    for path in (ENDPOINTS, f"{ENDPOINTS}/a", f"{ENDPOINTS}/none"):
+        assert (await admin.get(path)).warnings == [DEPRECATED]
+    assert (await admin.delete(f"{ENDPOINTS}/a")).warnings == [DEPRECATED]
+    async with admin.session.get(f"{ENDPOINTS}?watch=1&timeoutSeconds=1") as response:
+        assert response.headers.getall("Warning") == [DEPRECATED]
+
+
+async def test_very_many_warnings_are_cut(admin: Any) -> None:
+    fields = {f"{number}-{'x' * 400}": 1 for number in range(30)}
+    told = (await admin.create(MAPS, {**config_map(), **fields})).warnings
+    texts = [warning.removeprefix('299 - "').removesuffix('"').replace('\\"', '"') for warning in told]
+    assert len(texts) == 16 and all(len(text) == 256 for text in texts)
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+async def test_tables_and_metadata_in_both_versions(admin: Any, version: str) -> None:
+    await admin.create(MAPS, config_map())
+    table = (await admin.get(MAPS, Accept=META.format("Table", version))).body
+    assert (table["kind"], table["apiVersion"]) == ("Table", f"meta.k8s.io/{version}")
+    assert table["rows"][0]["object"]["apiVersion"] == f"meta.k8s.io/{version}"
+    one = (await admin.get(f"{MAPS}/a", Accept=META.format("PartialObjectMetadata", version))).body
+    assert (one["kind"], one["apiVersion"]) == ("PartialObjectMetadata", f"meta.k8s.io/{version}")
+    many = (await admin.get(MAPS, Accept=META.format("PartialObjectMetadataList", version))).body
+    assert (many["kind"], many["apiVersion"]) == ("PartialObjectMetadataList", f"meta.k8s.io/{version}")
+    assert many["items"][0]["apiVersion"] == f"meta.k8s.io/{version}"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "message"),
+    [
+        (
+            MAPS,
+            "PartialObjectMetadata",
+            "you requested PartialObjectMetadata, but the requested object is a list (*core.ConfigMapList)",
+        ),
+        (
+            f"{MAPS}/a",
+            "PartialObjectMetadataList",
+            "you requested PartialObjectMetadataList, but the requested object is not a list (*core.ConfigMap)",
+        ),
+        (
+            "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+            "PartialObjectMetadata",
+            "you requested PartialObjectMetadata, but the requested object is a list (*rbac.ClusterRoleList)",
+        ),
+        (
+            f"{MAPS}?watch=1&timeoutSeconds=1",
+            "PartialObjectMetadataList",
+            "you requested PartialObjectMetadataList, but the requested object is not a list (*core.ConfigMap)",
+        ),
+    ],
+)
+async def test_one_is_not_many(admin: Any, path: str, kind: str, message: str) -> None:
+    answer = await admin.get(path, Accept=META.format(kind, "v1"))
+    assert (answer.code, answer.body["reason"], answer.body["message"]) == (406, "NotAcceptable", message)
+
+
+@pytest.mark.parametrize("accept", [META.format("Table", "v2"), META.format("Pod", "v1"), "application/json;as=Table"])
+async def test_forms_that_are_unknown(admin: Any, accept: str) -> None:
+    assert (await admin.get(MAPS, Accept=accept)).code == 406
+    assert (await admin.get(MAPS, Accept=f"{accept},application/json")).body["kind"] == "ConfigMapList"
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE"])
+async def test_methods_without_a_verb(admin: Any, method: str) -> None:
+    answer = await admin(method, MAPS)
+    assert (answer.code, answer.headers["Allow"]) == (405, "DELETE, GET, POST")
+    if method != "HEAD":
+        assert answer.body["message"] == "the server does not allow this method on the requested resource"
+
+
+async def test_a_body_that_is_cut_short_is_told_of(admin: Any) -> None:
+    answer = await admin.create(MAPS, json.dumps(config_map()).encode()[:-5])
+    assert (answer.code, answer.body["reason"]) == (400, "BadRequest")
