@@ -6,7 +6,9 @@ changes only what differs.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 
 from picluster.api import errors, meta
@@ -48,20 +50,31 @@ class Advertised:
 
 async def bootstrap(registry: Registry, advertised: Advertised) -> None:
     """Make what is missing and put right what differs; raises ``ApiError``."""
-    for name in SYSTEM_NAMESPACES:
-        await ensure(registry, NAMESPACES, {"metadata": {"name": name}}, ())
-    await reconcile(registry, SELF)
-    for name, value in SYSTEM_CLASSES.items():
-        await ensure(registry, PRIORITY_CLASSES, _priority_class(name, value), ())
-    await ensuring.ensure_all(registry, SELF)
-    await ensure(registry, SERVICE_CIDRS, _service_cidr(registry), ())
+    await _at_once(ensure(registry, NAMESPACES, {"metadata": {"name": name}}, ()) for name in SYSTEM_NAMESPACES)
+    await _at_once(
+        [
+            reconcile(registry, SELF),
+            ensuring.ensure_all(registry, SELF),
+            ensure(registry, SERVICE_CIDRS, _service_cidr(registry), ()),
+            ensure(registry, CONFIGMAPS, _token_tracking(registry), ()),
+            *(ensure(registry, PRIORITY_CLASSES, _priority_class(*each), ()) for each in SYSTEM_CLASSES.items()),
+        ]
+    )
     await _service_cidr_is_ready(registry)
     await ensure(registry, SERVICES, _service(advertised), ())
-    await ensure(registry, CONFIGMAPS, _token_tracking(registry), ())
     if ipaddress.ip_address(advertised.address).is_loopback:
         return  # nothing but this machine reaches it, and no endpoint may be a loopback address
-    await ensure(registry, ENDPOINTS, _endpoints(advertised), ("subsets",))
-    await ensure(registry, ENDPOINT_SLICES, _slice(advertised), ("endpoints", "ports"))
+    await _at_once(
+        [
+            ensure(registry, ENDPOINTS, _endpoints(advertised), ("subsets",)),
+            ensure(registry, ENDPOINT_SLICES, _slice(advertised), ("endpoints", "ports")),
+        ]
+    )
+
+
+async def _at_once(work: Iterable[Awaitable[None]]) -> None:
+    """What does not wait for each other: the store commits it together."""
+    await asyncio.gather(*work)
 
 
 def _token_tracking(registry: Registry) -> Object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -57,6 +58,7 @@ def server(context: click.Context, /, config_path: Path | None, roles: tuple[str
 
     Exit code 0: ended by SIGTERM or SIGINT; 1: a role ended by itself; 2: it could not start.
     """
+    gc.disable()  # until it has settled (process.settle): what a start makes, it keeps
     logs.configure(flags["log_level"])
     given = {name: flags[name] for name in flags if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     try:
@@ -100,7 +102,7 @@ def from_nothing(
         return config
     port = free_port(config)
     stack.enter_context(standalone.held_directory(config.data_dir))
-    return standalone.make_files(config, port)
+    return standalone.make_files(config, port, process.preload)
 
 
 def say_ready(config: ServerConfig) -> None:

@@ -18,7 +18,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import aiohttp
 import orjson
 from yarl import URL
 
@@ -29,6 +28,7 @@ from picluster.client.config import ClientConfig
 from picluster.client.watch import LINE_BYTES_MAX, MalformedStream, WatchEvent, decode, lines
 from picluster.util.backoff import Backoff
 from picluster.util.clock import SYSTEM_CLOCK, Clock
+from picluster.util.lean import aiohttp
 
 CONNECT_TIMEOUT_S = 5.0
 REQUEST_TIMEOUT_S = 30.0

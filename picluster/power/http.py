@@ -21,16 +21,18 @@ Anything else by its addresses; ``on_when`` is searched in the answer of ``statu
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
+import ssl
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-import aiohttp
 from yarl import URL
 
 from picluster.power._match import Words, words
 from picluster.power.outlet import OutletError, OutletState, Settings
+from picluster.util.lean import aiohttp
 
 REQUEST_TIMEOUT_S = 4.0
 ANSWER_BYTES_MAX = 64 << 10
@@ -72,7 +74,7 @@ class HttpOutlet:
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout, headers=headers, middlewares=middlewares) as session,
-                session.get(URL(url, encoded=True)) as response,
+                session.get(URL(url, encoded=True), ssl=await _trust(url)) as response,
             ):
                 if response.status in (401, 403):
                     raise OutletError(f"{self.label} refuses the username or password (HTTP {response.status})")
@@ -84,6 +86,11 @@ class HttpOutlet:
             raise OutletError(f"{self.label} does not answer within {REQUEST_TIMEOUT_S:.0f} s") from None
         except aiohttp.ClientError as error:
             raise OutletError(f"{self.label} does not answer: {type(error).__name__}") from None
+
+
+async def _trust(url: str) -> ssl.SSLContext | bool:
+    """The system's authorities, for an outlet that is reached by TLS; reading them takes a while."""
+    return await asyncio.to_thread(ssl.create_default_context) if url.startswith("https:") else True
 
 
 def _basic(username: str, password: str) -> str:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picluster import VERSION
-from picluster.client import Client, ClientConfig, ConfigError
 from picluster.server.config import ServerConfig, ServerError
 from picluster.server.listener import port_refused
 from picluster.server.systemd import notify
@@ -29,10 +28,11 @@ from picluster.util.clock import SYSTEM_CLOCK
 if TYPE_CHECKING:
     from picluster.apiserver.audit.setup import AuditConfig
     from picluster.apiserver.frontproxy import FrontProxy
+    from picluster.client import Client
 
 log = logging.getLogger(__name__)
 
-Work = Callable[[Client], Coroutine[Any, Any, None]]
+Work = Callable[["Client"], Coroutine[Any, Any, None]]
 
 KUBERNETES_NAMES = {"scheduler": "kube-scheduler", "controllers": "kube-controller-manager", "hollow": "kubelet"}
 """How the roles call themselves to the API server: whoever looks for the managers of fields knows these names."""
@@ -41,6 +41,8 @@ ROLE_STOP_S = 1.5
 APISERVER_STOP_S = 3.0
 GC_ALLOCATIONS = 50_000
 """Between two looks of the garbage collector; most of what a server allocates is freed by its reference count."""
+SETTLE_S = 1.0
+"""After it is ready, before what is there then is taken for lasting and the garbage collector begins."""
 
 SWITCH_INTERVAL_S = 0.0005
 """How long the store's writer waits for a busy event loop to give it the interpreter; Python's 5 ms is a commit's time
@@ -66,14 +68,26 @@ async def run(
         stack.push_async_callback(stop_tasks, tasks)
         for name, client, work in clients(config, roles, hollow_nodes):
             tasks.append(asyncio.create_task(work_as(client, work), name=name))
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GC_ALLOCATIONS)
+        loop.call_later(SETTLE_S, settle)
         notify("READY=1")
         on_ready()
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         notify("STOPPING=1")
         return exit_code(tasks)
+
+
+def settle() -> None:
+    """Never look again at what the start has made: modules, rules, the objects of the cache."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_ALLOCATIONS)
+    gc.enable()
+
+
+def preload() -> None:
+    """Import what the API server is made of."""
+    from picluster.util import lean  # noqa: F401, I001
+    from picluster.apiserver import server  # noqa: F401
 
 
 def clients(config: ServerConfig, roles: Sequence[str], hollow_nodes: int) -> list[tuple[str, Client, Work]]:
@@ -94,6 +108,7 @@ def clients(config: ServerConfig, roles: Sequence[str], hollow_nodes: int) -> li
 @contextlib.asynccontextmanager
 async def apiserver(config: ServerConfig) -> AsyncIterator[None]:
     """The API server on its store; on the way out requests under way finish, then the store is closed."""
+    preload()
     from picluster.apiserver.audit.policy import PolicyError
     from picluster.apiserver.authn.tokenkeys import ServiceAccountConfig
     from picluster.apiserver.encryption.config import EncryptionError
@@ -202,6 +217,8 @@ async def work_as(client: Client, work: Work) -> None:
 
 
 def client_of(kubeconfig: Path, program: str) -> Client:
+    from picluster.client import Client, ClientConfig, ConfigError
+
     try:
         return Client(ClientConfig.from_kubeconfig(kubeconfig), user_agent=f"{program}/{VERSION}")
     except ConfigError as error:

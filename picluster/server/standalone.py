@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import os
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,11 +61,11 @@ def configure(directory: Path, flags: Mapping[str, Any]) -> ServerConfig:
     return parse({**place, **flags}, "command line")
 
 
-def make_files(config: ServerConfig, port: int) -> ServerConfig:
+def make_files(config: ServerConfig, port: int, meanwhile: Callable[[], None]) -> ServerConfig:
     """PKI and kubeconfigs for a server that listens on ``port``; raises ``ServerError``.
 
-    A child makes them, so that this process, which stays, never holds the libraries that sign certificates (10 MiB).
-    To be called before there is a thread or an event loop.
+    A child makes them, so that this process, which stays, never holds the libraries that sign certificates (10 MiB),
+    and has time for ``meanwhile``. To be called before there is a thread or an event loop.
     """
     config = replace(config, port=port)
     reading, writing = os.pipe()
@@ -73,6 +73,7 @@ def make_files(config: ServerConfig, port: int) -> ServerConfig:
     if child == 0:
         os._exit(_make_files(config, writing))
     os.close(writing)
+    meanwhile()
     with os.fdopen(reading) as said:
         refusal = said.read()
     _, status = os.waitpid(child, 0)

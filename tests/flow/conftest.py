@@ -6,6 +6,8 @@ Both are stopped when their test ends, however it ends.
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import select
 import signal
 import subprocess
@@ -55,20 +57,17 @@ class ServerProcess:
         begin_s = time.monotonic()
         process = self.spawn()
         assert process.stderr is not None
-        said: list[str] = []
-        while not (said and said[-1].startswith("ready: ")):
+        said = ""
+        while (ready := re.search(r"^ready: .*?:(\d+)(;.*)?\n", said, re.MULTILINE)) is None:
             left_s = begin_s + READY_TIMEOUT_S - time.monotonic()
             readable, _, _ = select.select([process.stderr], [], [], max(0.0, left_s))
-            line = process.stderr.readline() if readable else ""
-            if not line:
+            more = os.read(process.stderr.fileno(), 64 << 10) if readable else b""
+            if not more:
                 self.kill()
-                pytest.fail(
-                    f"the server is not ready after {time.monotonic() - begin_s:.1f} s; it said: {''.join(said)}"
-                )
-            said.append(line)
-        took_s = time.monotonic() - begin_s
-        self.port = int(said[-1].split(";")[0].strip().rpartition(":")[2])
-        return took_s
+                pytest.fail(f"the server is not ready after {time.monotonic() - begin_s:.1f} s; it said: {said}")
+            said += more.decode()
+        self.port = int(ready[1])
+        return time.monotonic() - begin_s
 
     def kill(self) -> None:
         """SIGKILL, as a power cut would."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterable
 from functools import cache
-from importlib import resources as package_files
+from pathlib import Path
 
 import orjson
 
@@ -31,7 +30,7 @@ UNTYPED = frozenset({JSON, JSON_SCHEMA_OR_ARRAY, JSON_SCHEMA_OR_BOOL, JSON_SCHEM
 only definition that contains itself, always by way of its fields."""
 
 _PREFIX = "#/definitions/"
-_FOLDER = package_files.files(__package__)
+_FOLDER = Path(__file__).parent
 
 
 @cache
@@ -44,6 +43,8 @@ def definitions() -> dict[str, Object]:
 @cache
 def descriptions() -> dict[str, dict[str, str]]:
     """The prose by definition name and field; that of the definition itself is under the empty field name."""
+    import gzip
+
     loaded: dict[str, dict[str, str]] = orjson.loads(gzip.decompress((_FOLDER / "descriptions.json.gz").read_bytes()))
     return loaded
 

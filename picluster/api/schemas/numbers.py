@@ -11,7 +11,7 @@ in protobuf is skipped; a test lists them.
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources as package_files
+from pathlib import Path
 from typing import TypedDict
 
 import orjson
@@ -32,5 +32,5 @@ class Message(TypedDict):
 @cache
 def messages() -> dict[str, Message]:
     """Every message by definition name; shared, so not to be changed."""
-    loaded: dict[str, Message] = orjson.loads((package_files.files(__package__) / "fieldnumbers.json").read_bytes())
+    loaded: dict[str, Message] = orjson.loads((Path(__file__).parent / "fieldnumbers.json").read_bytes())
     return loaded
