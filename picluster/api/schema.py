@@ -17,6 +17,8 @@ from picluster.api.schemas.decode import DecodeError, Decoder
 from picluster.api.schemas.duplicates import doubled_field, duplicate_fields, in_document_order, unknown_field
 from picluster.api.types import Object
 
+JSON_PATCH_FIELDS = frozenset(("op", "path", "from", "value"))
+
 __all__ = [
     "check",
     "complaints",
@@ -27,6 +29,7 @@ __all__ = [
     "duplicate_fields",
     "follow",
     "identify",
+    "json_patch_complaints",
     "prune",
     "resolve",
     "strict_error",
@@ -97,6 +100,21 @@ def complaints(resource: Resource, unknown: Sequence[str], doubled: Sequence[str
     if resource.schema and raw is not None and unknown and doubled:
         return in_document_order(raw, unknown, doubled)
     return [*map(doubled_field, doubled), *map(unknown_field, unknown)]
+
+
+def json_patch_complaints(patch: Any, doubled: Sequence[str], raw: bytes) -> list[str]:
+    """What a strict reader says of a JSON patch itself, whose operations have four fields."""
+    operations = enumerate(patch) if isinstance(patch, list) else ()
+    unknown = [
+        f"[{index}].{name}"
+        for index, operation in operations
+        if isinstance(operation, dict)
+        for name in operation
+        if name not in JSON_PATCH_FIELDS
+    ]
+    if not unknown and not doubled:
+        return []
+    return [f"json patch {complaint}" for complaint in in_document_order(raw, unknown, doubled)]
 
 
 def strict_error(resource: Resource, found: Sequence[str]) -> errors.ApiError:

@@ -25,6 +25,7 @@ from picluster.apiserver.authz.gate import Gate
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.connection import BODY_MAX_BYTES, connection_of
+from picluster.apiserver.deadline import within
 from picluster.apiserver.flowcontrol.controller import Flow, FlowControl, Seat, is_long
 from picluster.apiserver.metrics import Metrics
 from picluster.apiserver.registry.registry import Registry
@@ -92,7 +93,9 @@ class Handler:
         passage = Passage()
         try:
             info = self._understood(request)
-            response = await self._serve(request, info, passage)
+            timed = "timeout" in info.query and info.verb != "watch" and not is_long(info)
+            serving = self._serve(request, info, passage)
+            response = await (serving if not timed else within(info.query["timeout"], serving))
         except errors.ApiError as error:
             response = error_response(error)
         except web.HTTPRequestEntityTooLarge:

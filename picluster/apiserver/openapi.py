@@ -7,7 +7,6 @@ reads definitions and their prose, ``kubectl apply`` and ``diff`` read patch str
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -23,6 +22,7 @@ from picluster.apiserver import openapi_proto
 from picluster.apiserver.catalog import Definitions
 from picluster.apiserver.crd import publish
 from picluster.apiserver.discovery import subresource
+from picluster.apiserver.tagged import digest
 
 _V2_PREFIX = "#/definitions/"
 _V3_PREFIX = "#/components/schemas/"
@@ -154,8 +154,7 @@ class Documents:
         """``/openapi/v3``: where each document is, with a hash so that clients may keep it."""
         paths = {}
         for path in dict.fromkeys(group_path(resource) for resource in self._resources):
-            digest = hashlib.sha512(self.group_version(path) or b"").hexdigest().upper()
-            paths[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest}"}
+            paths[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest(self.group_version(path) or b'')}"}
         return {"paths": paths}
 
     def group_version(self, path: str) -> bytes | None:

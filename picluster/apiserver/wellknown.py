@@ -21,6 +21,7 @@ from picluster.apiserver.http import PathHandler
 from picluster.apiserver.negotiate import JSON, prefers
 from picluster.apiserver.openapi import Documents
 from picluster.apiserver.requestinfo import RequestInfo, group_version_of
+from picluster.apiserver.tagged import respond_hashed, respond_tagged
 from picluster.apiserver.version import version
 
 AGGREGATED = ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2")
@@ -121,23 +122,23 @@ def paths(catalog: Catalog, aggregator: Aggregator, server_address: Callable[[],
     async def discover(request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
         path = info.path.rstrip("/")
         if path in ("/api", "/apis") and prefers(request.headers.get("Accept", ""), *AGGREGATED):
-            return await respond(request, 200, written.aggregated(path), discovery.AGGREGATED_TYPE)
+            return await respond_tagged(request, written.aggregated(path), discovery.AGGREGATED_TYPE)
         return await respond(request, 200, written.legacy(path))
 
     async def swagger(request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
         accept = request.headers.get("Accept", JSON)
         if any(asked in accept for asked in openapi_proto.ASKED_AS):
-            return await respond(request, 200, written.swagger_proto(), openapi_proto.MEDIA_TYPE)
+            return await respond_tagged(request, written.swagger_proto(), openapi_proto.MEDIA_TYPE)
         if not any(offered in accept for offered in OPENAPI_TYPES):
             raise errors.not_acceptable((JSON,))
-        return await respond(request, 200, written.swagger())
+        return await respond_tagged(request, written.swagger())
 
     async def openapi(request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
         path = info.path.removeprefix("/openapi/v3").strip("/")
         body = written.openapi(path)
         if body is None:
             raise errors.path_not_found()
-        return await respond(request, 200, body)
+        return await respond_hashed(request, info.path, body)
 
     return {
         "/version": version,

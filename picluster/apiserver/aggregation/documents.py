@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from picluster.apiserver.aggregation import merge, upgrade
 from picluster.apiserver.aggregation.backends import Backends, Unanswered
 from picluster.apiserver.aggregation.services import ApiService, ApiServices, GroupVersion
 from picluster.apiserver.catalog import Catalog
+from picluster.apiserver.tagged import digest
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class ForeignDocuments:
     def v3_index(self) -> dict[str, str]:
         """``apis/<group>/<version>`` to a hash of its document."""
         found = {service.path.strip("/"): self.v3(*key) for key, service in self._services.delegated.items()}
-        return {path: hashlib.sha512(body).hexdigest().upper() for path, body in found.items() if body}
+        return {path: digest(body) for path, body in found.items() if body}
 
     def v3(self, group: str, version: str) -> bytes | None:
         return self._of((group, version)).v3

@@ -119,7 +119,7 @@ class WatchCache:
         body = b'%b%d"%b},"kind":"%b","apiVersion":"%b"}' % (
             PREFIX, self.revision, note, resource.kind.encode(), resource.api_version.encode(),
         )  # fmt: skip
-        return frame("BOOKMARK", representation.one(body))
+        return frame("BOOKMARK", representation.bookmark(body))
 
     def forget(self, revision: int) -> None:
         """Drop the history at or below ``revision``, as the store does when it compacts."""

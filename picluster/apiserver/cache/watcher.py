@@ -32,6 +32,10 @@ class Representation(Protocol):
 
     def one(self, wire: bytes) -> bytes: ...
 
+    def bookmark(self, body: bytes) -> bytes:
+        """The same for a bookmark, of which there is nothing but metadata."""
+        ...
+
 
 class Sink(Protocol):
     """Where a live watcher's bytes go."""

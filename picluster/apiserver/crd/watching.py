@@ -33,6 +33,8 @@ class StoredForm:
     def one(self, wire: bytes) -> bytes:
         return wire
 
+    bookmark = one
+
 
 STORED = StoredForm()
 

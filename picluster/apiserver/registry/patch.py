@@ -24,6 +24,9 @@ async def patch(registry: Registry, write: Write, content_type: str, document: A
     registry.store.get(write.resource, write.namespace, write.name)
     warnings = write.warnings
     doubled = schema.duplicate_fields(body, document) if write.field_validation != "Ignore" else []
+    said: list[str] = []
+    if content_type == patches.JSON and write.field_validation != "Ignore":
+        said, doubled = schema.json_patch_complaints(document, doubled, body), []
 
     def change(old: Object) -> Object:
         # The result shares parts with both; what follows changes it in place.
@@ -31,7 +34,7 @@ async def patch(registry: Registry, write: Write, content_type: str, document: A
         new: Object = orjson.loads(text)
         write.warnings = []
         try:
-            read_once(write, registry.kind(write.resource), new, doubled)
+            read_once(write, registry.kind(write.resource), new, doubled, said=said)
         except errors.ApiError as error:
             shown = go_text(document) if content_type == patches.STRATEGIC else text.decode()
             raise _unreadable(error, shown) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from picluster.api import errors, schema
@@ -117,13 +117,15 @@ def read_object(write: Write, kind: Kind, obj: Object, body: bytes | None) -> No
     read_once(write, kind, obj, doubled, body)
 
 
-def read_once(write: Write, kind: Kind, obj: Object, doubled: list[str], body: bytes | None = None) -> None:
-    """``read_object`` where it is known already which fields the body said twice."""
+def read_once(
+    write: Write, kind: Kind, obj: Object, doubled: list[str], body: bytes | None = None, said: Sequence[str] = ()
+) -> None:
+    """``read_object`` where it is known which fields the body said twice; ``said`` is what else is wrong with it."""
     kind.identify(obj)
     unknown = kind.conform(obj)
-    if write.field_validation == "Ignore" or (not unknown and not doubled):
+    if write.field_validation == "Ignore" or not (unknown or doubled or said):
         return
-    found = schema.complaints(write.resource, unknown, doubled, body)
+    found = [*said, *schema.complaints(write.resource, unknown, doubled, body)]
     if write.field_validation == "Strict":
         raise schema.strict_error(write.resource, found)
     write.warnings.extend(found)

@@ -117,6 +117,22 @@ async def test_strict_patches_name_what_is_unknown_and_doubled(admin: Any, kind:
     assert quiet.code == 200 and not quiet.warnings
 
 
+async def test_a_strict_json_patch_is_read_strictly_itself(admin: Any) -> None:
+    await admin.create(MAPS, config_map(x="1"))
+    content = "application/json-patch+json"
+    body = b'[{"op":"add","path":"/dta","value":"v","foo":"bar"},{"op":"add","path":"/data/x","value":"2","value":"3"}]'
+    refused = await admin("PATCH", f"{MAPS}/a?fieldValidation=Strict", body, Content_Type=content)
+    assert refused.code == 422
+    assert refused.body["message"].endswith(
+        'strict decoding error: json patch unknown field "[0].foo", json patch duplicate field "[1].value",'
+        ' unknown field "dta"'
+    )
+    warned = await admin("PATCH", f"{MAPS}/a", body, Content_Type=content)
+    assert warned.code == 200 and warned.body["data"] == {"x": "3"} and len(warned.warnings) == 3
+    quiet = await admin("PATCH", f"{MAPS}/a?fieldValidation=Ignore", body, Content_Type=content)
+    assert quiet.code == 200 and not quiet.warnings
+
+
 async def test_a_patch_cannot_copy_without_end(admin: Any) -> None:
     await admin.create(MAPS, config_map(x="1" * 1000))
     patch = [{"op": "copy", "from": "/data", "path": f"/data/k{n}"} for n in range(40)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -143,11 +144,16 @@ async def test_a_client_that_goes_leaves_nothing_behind(admin: Any, server: ApiS
 
 
 async def test_watches_show_tables_and_metadata(admin: Any, pod_of: Callable[..., Any]) -> None:
-    await admin.create(PODS, pod_of("p"))
+    for name in ("p", "q"):
+        await admin.create(PODS, pod_of(name))
     table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
-    async with admin.session.get(f"{PODS}?watch=1&timeoutSeconds=1", headers={"Accept": table}) as response:
-        text = await response.text()
-    assert '"kind":"Table"' in text and '"cells":["p",' in text
+    asked = f"{PODS}?watch=1&timeoutSeconds=1&allowWatchBookmarks=1"
+    async with admin.session.get(asked, headers={"Accept": table}) as response:
+        events = [json.loads(line) for line in (await response.text()).splitlines()]
+    shown = [event["object"] for event in events]
+    assert [one["kind"] for one in shown] == ["Table"] * 3
+    assert [one["rows"][0]["cells"][0] for one in shown] == ["p", "q", None]
+    assert [bool(one["columnDefinitions"]) for one in shown] == [True, False, False], "columns are told once"
     partial = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
     async with admin.session.get(f"{PODS}?watch=1&timeoutSeconds=1", headers={"Accept": partial}) as response:
         text = await response.text()
