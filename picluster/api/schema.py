@@ -19,7 +19,11 @@ from picluster.api.types import Object
 
 JSON_PATCH_FIELDS = frozenset(("op", "path", "from", "value"))
 
+YAML_ERRORS = "yaml: unmarshal errors:\n"
+"""How what a strict reader says of YAML begins."""
+
 __all__ = [
+    "YAML_ERRORS",
     "check",
     "complaints",
     "conform",
@@ -34,6 +38,7 @@ __all__ = [
     "resolve",
     "strict_error",
     "target",
+    "told",
     "unknown_fields",
     "with_descriptions",
 ]
@@ -115,6 +120,15 @@ def json_patch_complaints(patch: Any, doubled: Sequence[str], raw: bytes) -> lis
     if not unknown and not doubled:
         return []
     return [f"json patch {complaint}" for complaint in in_document_order(raw, unknown, doubled)]
+
+
+def told(found: Sequence[str]) -> list[str]:
+    """What a strict reader says as warnings: of YAML each line is one (``parseYAMLWarnings``)."""
+    lines: list[str] = []
+    for complaint in found:
+        plain = complaint.removeprefix(YAML_ERRORS)
+        lines += [complaint] if plain == complaint else [line.strip() for line in plain.splitlines()]
+    return lines
 
 
 def strict_error(resource: Resource, found: Sequence[str]) -> errors.ApiError:

@@ -92,16 +92,20 @@ def _quality(parameters: dict[str, str]) -> float:
         return 0.0
 
 
-def decode_body(content_type: str, body: bytes, expected: Resource) -> Any:
+def decode_body(content_type: str, body: bytes, expected: Resource, said: list[str] | None = None) -> Any:
     """The value in a body of JSON, YAML or protobuf; raises ``ApiError`` 415 for other types, 400 for the unreadable.
 
-    ``expected`` is what the request is about: it only stands in where a protobuf body does not say what it is.
+    ``expected`` is what the request is about: it only stands in where a protobuf body does not say what it is. ``said``
+    gets what a strict reader says of a YAML body.
     """
     if is_json(content_type):
         return decode_json(body)
     media_type = _media_type(content_type)
     if media_type == YAML:
-        return yamlbody.decode(body)[0]
+        value, doubled = yamlbody.decode(body)
+        if said is not None and doubled:
+            said.append(doubled)
+        return value
     if media_type == protobuf.MEDIA_TYPE and expected.schema:
         return decode_protobuf(body, expected)
     raise errors.unsupported_media_type(READ if expected.schema else OFFERED)

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from picluster.api import errors, patch
+from picluster.api import errors, patch, schema
 from picluster.api.apply.managers import from_user_agent
 from picluster.api.resources import (
     BINDING,
@@ -84,10 +84,11 @@ class Call:
         """Raise ``ApiError`` 403 if the client may not create what it updates or applies."""
         self.authorize(self.info._replace(verb="create"))
 
-    async def decoded(self, expected: Resource) -> tuple[Any, bytes]:
+    async def decoded(self, write: Write, expected: Resource) -> tuple[Any, bytes]:
         """The body, decoded and as it came; raises ``ApiError``."""
         body = await self.request.read()
-        return negotiate.decode_body(self.request.headers.get("Content-Type", ""), body, expected), body
+        content_type = self.request.headers.get("Content-Type", "")
+        return negotiate.decode_body(content_type, body, expected, write.said), body
 
     def wanted(self, *, streaming: bool = False) -> negotiate.Wanted:
         tables = "get" in self.resource.verbs
@@ -224,7 +225,7 @@ async def _create(call: Call) -> web.StreamResponse:
     write = call.write()
     if call.resource.stored and negotiate.is_json(call.request.headers.get("Content-Type", "")):
         return await _answer(call, write, await create.create_from(call.registry, write, await call.request.read()))
-    obj, body = await call.decoded(call.resource)
+    obj, body = await call.decoded(write, call.resource)
     if call.resource is BINDING:
         return await _answer(call, write, await binding.bind(call.registry, binding.of_pod(write, obj), obj))
     if not call.resource.stored:
@@ -238,7 +239,7 @@ async def _update(call: Call) -> web.StreamResponse:
     answer = await update.update(
         call.registry,
         write,
-        lambda: negotiate.decode_body(content_type, body, call.resource),
+        lambda: negotiate.decode_body(content_type, body, call.resource, write.said),
         _json(call, body),
         call.may_create,
     )
@@ -271,17 +272,20 @@ async def _delete_collection(call: Call) -> web.StreamResponse:
 
 
 async def _bind(call: Call) -> web.StreamResponse:
-    write, (body, _) = call.write(), await call.decoded(BINDING)
+    write = call.write()
+    body, _ = await call.decoded(write, BINDING)
     return await _answer(call, write, await binding.bind(call.registry, write, body))
 
 
 async def _evict(call: Call) -> web.StreamResponse:
-    write, (body, _) = call.write(), await call.decoded(EVICTION)
+    write = call.write()
+    body, _ = await call.decoded(write, EVICTION)
     return await _answer(call, write, await eviction.evict(call.registry, write, body))
 
 
 async def _request_token(call: Call) -> web.StreamResponse:
-    write, (body, raw) = call.write(), await call.decoded(TOKEN_REQUEST)
+    write = call.write()
+    body, raw = await call.decoded(write, TOKEN_REQUEST)
     answer = await token.request_token(call.registry, write, body, _json(call, raw))
     return await _answer(call, write, answer)
 
@@ -292,7 +296,8 @@ async def _get_scale(call: Call) -> web.StreamResponse:
 
 
 async def _update_scale(call: Call) -> web.StreamResponse:
-    write, (body, _) = call.write(), await call.decoded(SCALE)
+    write = call.write()
+    body, _ = await call.decoded(write, SCALE)
     return await _answer(call, write, await scale.update_scale(call.registry, write, body))
 
 
@@ -322,9 +327,9 @@ async def _patch_document(call: Call, write: Write) -> tuple[str, Any]:
         return content_type, negotiate.decode_json(body)
     document, doubled = yamlbody.decode(body)
     if doubled and write.field_validation == "Strict":
-        raise errors.bad_request(f"error strict decoding YAML: {doubled}")
+        raise errors.bad_request(f"error strict decoding YAML: error converting YAML to JSON: {doubled}")
     if doubled and write.field_validation == "Warn":
-        write.warnings.append(doubled)
+        write.warnings += schema.told([doubled])
     return content_type, document
 
 

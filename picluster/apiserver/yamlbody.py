@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import yaml
 
-from picluster.api import errors
+from picluster.api import errors, schema
 from picluster.api.schema import duplicate_fields
 
 EXPANDED_MAX_NODES = 400_000
@@ -66,10 +66,13 @@ def _check_expansion(value: Any) -> None:
             waiting.extend(node)
 
 
-def _strict(doubled: list[str]) -> str:
+def _strict(doubled: list[tuple[int, str]]) -> str:
+    """In the words of Go's reader, with the lines where the later values begin."""
     if not doubled:
         return ""
-    return "error converting YAML to JSON: yaml: unmarshal errors:\n" + "\n".join(f"  {line}" for line in doubled)
+    return schema.YAML_ERRORS + "\n".join(
+        f'  line {line}: key "{name}" already set in map' for line, name in sorted(doubled)
+    )
 
 
 def _text(key: Any) -> str:
@@ -85,10 +88,10 @@ def _loader() -> Any:
 
     def construct_mapping(loader: Any, node: Any, deep: bool = False) -> Any:
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, value in node.value:
             name = str(key.value)
             if name in seen:
-                loader.doubled.append(f'line {key.start_mark.line + 1}: key "{name}" already set in map')
+                loader.doubled.append((value.start_mark.line + 1, name))
             seen.add(name)
         loader.flatten_mapping(node)
         return {

@@ -22,7 +22,7 @@ async def patch(registry: Registry, write: Write, content_type: str, document: A
     from what.
     """
     registry.store.get(write.resource, write.namespace, write.name)
-    warnings = write.warnings
+    told = len(write.warnings)
     doubled = schema.duplicate_fields(body, document) if write.field_validation != "Ignore" else []
     said: list[str] = []
     if content_type == patches.JSON and write.field_validation != "Ignore":
@@ -32,7 +32,7 @@ async def patch(registry: Registry, write: Write, content_type: str, document: A
         # The result shares parts with both; what follows changes it in place.
         text = orjson.dumps(patches.apply(content_type, write.resource, old, document))
         new: Object = orjson.loads(text)
-        write.warnings = []
+        del write.warnings[told:]
         try:
             read_once(write, registry.kind(write.resource), new, doubled, said=said)
         except errors.ApiError as error:
@@ -42,9 +42,7 @@ async def patch(registry: Registry, write: Write, content_type: str, document: A
         registry.kind(write.resource).default(new)
         return new
 
-    wire = await change_object(registry, write, change)
-    warnings.extend(write.warnings)
-    return Answer(200, wire)
+    return Answer(200, await change_object(registry, write, change))
 
 
 def _unreadable(error: errors.ApiError, shown: str) -> errors.ApiError:

@@ -75,7 +75,8 @@ class Registry:
 class Write:
     """Who writes what, and how; ``warnings`` go into the answer's headers.
 
-    ``options`` are the fields of the CreateOptions, UpdateOptions, PatchOptions or DeleteOptions that the client gave.
+    ``said`` is what a strict reader says of the body as a text, whatever its fields are. ``options`` are the fields of
+    the CreateOptions, UpdateOptions, PatchOptions or DeleteOptions that the client gave.
     ``manager`` owns what is written, and with ``force`` takes what others own of it. ``verb`` is the request's,
     ``annotations`` are for its audit event.
     """
@@ -93,6 +94,7 @@ class Write:
     force: bool = False
     verb: str = "update"
     annotations: dict[str, str] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
 
     def attributes(self, operation: str, obj: Object | None, old: Object | None) -> Attributes:
         options = OPTIONS[operation] if not self.options else {**OPTIONS[operation], **self.options}
@@ -114,7 +116,7 @@ def read_object(write: Write, kind: Kind, obj: Object, body: bytes | None) -> No
     ``body`` is the JSON it came from, if any, in which doubled fields are looked for. Raises ``ApiError`` 400.
     """
     doubled = schema.duplicate_fields(body, obj) if body is not None and write.field_validation != "Ignore" else []
-    read_once(write, kind, obj, doubled, body)
+    read_once(write, kind, obj, doubled, body, write.said)
 
 
 def read_once(
@@ -128,4 +130,4 @@ def read_once(
     found = [*said, *schema.complaints(write.resource, unknown, doubled, body)]
     if write.field_validation == "Strict":
         raise schema.strict_error(write.resource, found)
-    write.warnings.extend(found)
+    write.warnings.extend(schema.told(found))

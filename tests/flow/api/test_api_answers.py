@@ -137,3 +137,50 @@ async def test_methods_without_a_verb(admin: Any, method: str) -> None:
 async def test_a_body_that_is_cut_short_is_told_of(admin: Any) -> None:
     answer = await admin.create(MAPS, json.dumps(config_map()).encode()[:-5])
     assert (answer.code, answer.body["reason"]) == (400, "BadRequest")
+
+
+DOUBLED = b"""kind: ConfigMap
+apiVersion: v1
+metadata:
+  name: a
+  labels: {x: y, x: z}
+colour: red
+data: {a: b}
+data: {a: c}
+"""
+LINES = ['line 5: key "x" already set in map', 'line 8: key "data" already set in map']
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_keys_that_yaml_says_twice(admin: Any, method: str) -> None:
+    path, code = MAPS, 201
+    if method == "PUT":
+        path, code = f"{MAPS}/a", 200
+        await admin.create(MAPS, config_map())
+    yaml = {"Content_Type": "application/yaml"}
+    refused = await admin(method, f"{path}?fieldValidation=Strict", DOUBLED, **yaml)
+    assert (refused.code, refused.body["reason"]) == (400, "BadRequest")
+    assert refused.body["message"] == (
+        'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: yaml: unmarshal errors:\n'
+        f'  {LINES[0]}\n  {LINES[1]}, unknown field "colour"'
+    )
+    told = [f'299 - "{line}"'.replace('key "', 'key \\"').replace('" already', '\\" already') for line in LINES]
+    warned = await admin(method, path, DOUBLED, **yaml)
+    assert (warned.code, warned.warnings) == (code, [*told, '299 - "unknown field \\"colour\\""'])
+    assert warned.body["data"] == {"a": "c"} and warned.body["metadata"]["labels"] == {"x": "z"}
+    await admin.delete(f"{MAPS}/a")
+    if method == "POST":
+        assert (await admin(method, f"{path}?fieldValidation=Ignore", DOUBLED, **yaml)).warnings == []
+
+
+async def test_keys_that_an_applied_configuration_says_twice(admin: Any) -> None:
+    path, apply = f"{MAPS}/a?fieldManager=me", {"Content_Type": "application/apply-patch+yaml"}
+    body = DOUBLED.replace(b"colour: red\n", b"")
+    warned = await admin("PATCH", path, body, **apply)
+    assert warned.code == 201 and [warning.count("already set in map") for warning in warned.warnings] == [1, 1]
+
+
+async def test_patches_keep_what_the_version_is_told_of(admin: Any) -> None:
+    await admin.create(ENDPOINTS, {"metadata": {"name": "a"}})
+    patched = await admin.patch(f"{ENDPOINTS}/a", {"metadata": {"labels": {"a": "b"}}, "colour": "red"})
+    assert (patched.code, patched.warnings) == (200, [DEPRECATED, '299 - "unknown field \\"colour\\""'])
