@@ -24,6 +24,8 @@ from picluster.controllers.namespace import NamespaceController
 from picluster.controllers.node_lifecycle import NodeLifecycleController
 from picluster.controllers.nodeipam import NodeIpamController
 from picluster.controllers.podgc import PodGarbageCollector
+from picluster.controllers.pvcprotection import PvcProtectionController
+from picluster.controllers.pvprotection import PvProtectionController
 from picluster.controllers.replicaset import ReplicaSetController
 from picluster.controllers.replicationcontroller import ReplicationControllerController
 from picluster.controllers.resourcequota import ResourceQuotaController
@@ -34,6 +36,7 @@ from picluster.controllers.shared.slim import slim_pod
 from picluster.controllers.tainteviction import TaintEvictionController
 from picluster.controllers.tokencleaner import TokenCleaner
 from picluster.controllers.tokens import TokensController
+from picluster.controllers.vacprotection import VacProtectionController
 from picluster.pki.kubeconfig import without_identity
 from picluster.power.outlet import load_all
 from picluster.runtime import Controller, LeaderElector, Manager
@@ -121,5 +124,8 @@ def all_controllers(config: Settings) -> Iterator[Controller]:
     yield BootstrapSigner(without_identity(config.public_url, authority))
     yield TokenCleaner()
     yield ResourceQuotaController()
+    yield PvcProtectionController()
+    yield PvProtectionController()
+    yield VacProtectionController()
     yield NamespaceController()
     yield GarbageCollector()

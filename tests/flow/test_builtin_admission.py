@@ -12,12 +12,15 @@ from picluster.api.resources import (
     INGRESSES,
     LIMIT_RANGES,
     NAMESPACES,
+    NODES,
     PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
     PODS,
     PRIORITY_CLASSES,
     RUNTIME_CLASSES,
     SERVICE_ACCOUNTS,
     STORAGE_CLASSES,
+    VOLUME_ATTRIBUTES_CLASSES,
 )
 from picluster.client import Client, PatchType
 
@@ -180,3 +183,69 @@ async def test_pod_security_holds_a_namespace_to_its_labels(client: Client) -> N
         await client.patch(NAMESPACES, "secure", labels, kind=PatchType.MERGE)
     assert error.value.code == 422
     assert "must be one of privileged, baseline, restricted" in error.value.message
+
+
+NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+
+
+@pytest.mark.parametrize(
+    ("taints", "expected"),
+    [
+        ([], [NOT_READY]),
+        ([{"key": "a", "effect": "NoSchedule"}], [{"key": "a", "effect": "NoSchedule"}, NOT_READY]),
+        ([NOT_READY], [NOT_READY]),
+    ],
+)
+async def test_a_new_node_is_tainted_until_it_is_found_ready(
+    client: Client, taints: list[Object], expected: list[Object]
+) -> None:
+    made = await client.create(NODES, {"metadata": {"name": "pi-1"}, "spec": {"taints": taints}})
+    assert made["spec"]["taints"] == expected
+
+
+def claim(name: str, size: str = "1Gi", **spec: Any) -> Object:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}, **spec}
+    return {"metadata": {"name": name, "namespace": "default"}, "spec": spec}
+
+
+VOLUME = {
+    "metadata": {"name": "v", "finalizers": ["example.com/mine"]},
+    "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/v"}},
+}
+
+
+async def test_storage_begins_with_the_finalizer_that_protects_it(client: Client) -> None:
+    made = await client.create(PERSISTENT_VOLUME_CLAIMS, claim("c"))
+    assert made["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
+    made = await client.create(PERSISTENT_VOLUMES, VOLUME)
+    assert made["metadata"]["finalizers"] == ["example.com/mine", "kubernetes.io/pv-protection"]
+    made = await client.create(
+        VOLUME_ATTRIBUTES_CLASSES, {"metadata": {"name": "a"}, "driverName": "d", "parameters": {"a": "b"}}
+    )
+    assert made["metadata"]["finalizers"] == ["kubernetes.io/vac-protection"]
+
+
+@pytest.mark.parametrize(
+    ("class_name", "size", "grows"),
+    [("fixed", "2Gi", False), ("", "2Gi", False), ("growing", "2Gi", True), ("fixed", "1024Mi", True)],
+)
+async def test_a_claim_grows_only_where_its_class_lets_it(
+    client: Client, class_name: str, size: str, grows: bool
+) -> None:
+    for name, expands in (("growing", True), ("fixed", False)):
+        made = {"metadata": {"name": name}, "provisioner": "p", "allowVolumeExpansion": expands}
+        await client.create(STORAGE_CLASSES, made)
+    made = await client.create(PERSISTENT_VOLUME_CLAIMS, claim("c", storageClassName=class_name))
+    made["status"] = {"phase": "Bound", "capacity": {"storage": "1Gi"}}
+    made = await client.update(PERSISTENT_VOLUME_CLAIMS, made, subresource="status")
+    made["spec"]["resources"]["requests"]["storage"] = size
+    if grows:
+        await client.update(PERSISTENT_VOLUME_CLAIMS, made)
+        return
+    with pytest.raises(ApiError) as error:
+        await client.update(PERSISTENT_VOLUME_CLAIMS, made)
+    assert (error.value.code, error.value.message) == (
+        403,
+        'persistentvolumeclaims "c" is forbidden: only dynamically provisioned pvc can be resized and the storageclass'
+        " that provisions the pvc must support resize",
+    )

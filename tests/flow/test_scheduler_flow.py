@@ -33,6 +33,8 @@ async def add_node(client: Client, name: str, cpu: str = "4", pods: str = "110",
     amounts = {"cpu": cpu, "memory": "8Gi", "pods": pods}
     metadata = {"name": name, "labels": {"kubernetes.io/hostname": name}}
     await client.create(NODES, {"metadata": metadata, "spec": spec, "status": {"allocatable": amounts}})
+    # What the failure detector does with a node that it finds ready.
+    await client.patch(NODES, name, {"spec": {"taints": spec.get("taints")}}, kind=PatchType.MERGE)
 
 
 @pytest.fixture(autouse=True)

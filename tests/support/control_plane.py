@@ -66,8 +66,10 @@ class World:
         return list(page["items"])
 
     async def add_node(self, name: str) -> None:
+        """A node that is ready, and found so."""
         await self._client.create(NODES, {"metadata": {"name": name}})
         await self.node_ready(name, "True")
+        await self._client.patch(NODES, name, {"spec": {"taints": None}}, kind=PatchType.MERGE)
 
     async def node_ready(self, name: str, status: str) -> None:
         condition = {"type": "Ready", "status": status}

@@ -8,12 +8,14 @@ from picluster.apiserver.admission.certificates import (
     CertificateSubjectRestriction,
 )
 from picluster.apiserver.admission.chain import Plugin
+from picluster.apiserver.admission.claimresize import PersistentVolumeClaimResize
 from picluster.apiserver.admission.defaultingressclass import DefaultIngressClass
 from picluster.apiserver.admission.defaultstorageclass import DefaultStorageClass
 from picluster.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
 from picluster.apiserver.admission.limitranger import LimitRanger
 from picluster.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from picluster.apiserver.admission.noderestriction import NodeRestriction
+from picluster.apiserver.admission.nodetaint import TaintNodesByCondition
 from picluster.apiserver.admission.podsecurity import PodSecurity
 from picluster.apiserver.admission.policies.dispatch import PolicyDispatcher
 from picluster.apiserver.admission.policies.mutating import MutatingPolicies
@@ -22,6 +24,7 @@ from picluster.apiserver.admission.priority import Priority
 from picluster.apiserver.admission.resourcequota import ResourceQuota
 from picluster.apiserver.admission.runtimeclass import RuntimeClass
 from picluster.apiserver.admission.serviceaccount import ServiceAccount
+from picluster.apiserver.admission.storageprotection import StorageObjectInUseProtection
 from picluster.apiserver.admission.webhooks.dispatch import Dispatcher
 from picluster.apiserver.admission.webhooks.mutating import MutatingWebhooks
 from picluster.apiserver.admission.webhooks.validating import ValidatingWebhooks
@@ -46,6 +49,7 @@ def ordered(
         LimitRanger(cache),
         ServiceAccount(cache, clock, mounts=mounts_tokens),
         NodeRestriction(cache, authorizers),
+        TaintNodesByCondition(),
         PodSecurity(cache),
         Priority(cache),
         DefaultTolerationSeconds(),
@@ -53,6 +57,8 @@ def ordered(
         CertificateSigning(authorizers),
         CertificateSubjectRestriction(),
         DefaultStorageClass(cache),
+        StorageObjectInUseProtection(),
+        PersistentVolumeClaimResize(cache),
         RuntimeClass(cache),
         DefaultIngressClass(cache),
         MutatingPolicies(cache, policies),

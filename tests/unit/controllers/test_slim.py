@@ -73,6 +73,15 @@ def test_it_is_smaller_and_can_be_slimmed_again() -> None:
     assert slim_pod(copy.deepcopy(slim)) == slim
 
 
+def test_volumes_that_are_claims_are_kept() -> None:
+    full = full_pod()
+    claim = {"name": "data", "persistentVolumeClaim": {"claimName": "data-1"}}
+    full["spec"]["volumes"] += [claim, {"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}]
+    slim = slim_pod(full)
+    assert slim["spec"]["volumes"] == [claim, {"name": "scratch", "ephemeral": {}}]
+    assert slim_pod(copy.deepcopy(slim)) == slim
+
+
 def test_a_pod_that_is_nothing_yet() -> None:
     made = {"metadata": {"name": "a", "namespace": "default"}, "spec": {"containers": [{"name": "c"}]}}
     assert pods.phase(slim_pod(made)) == "Pending"
