@@ -16,6 +16,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
 from picluster.api import errors
+from picluster.apiserver.audit import ids
 from picluster.apiserver.authn import ANONYMOUS, User, user_of
 
 BODY_MAX_BYTES = 3 << 20
@@ -70,6 +71,14 @@ class Connection(web.RequestHandler):
 
 
 class Request(web.BaseRequest):
+    called = ""
+    """The id by which the audit log knows the request."""
+
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        """Say in the answer, of whatever kind it is and whoever begins it, what the request is called."""
+        if self.called:
+            response.headers[ids.HEADER] = self.called
+
     async def read(self) -> bytes:
         """The body; raises ``ApiError`` 504 when it does not come, ``HTTPRequestEntityTooLarge`` when it is too big."""
         if self.content.is_eof():
@@ -109,6 +118,11 @@ class HttpServer(web.Server):
     ) -> web.BaseRequest:
         loop = asyncio.get_running_loop()
         return Request(message, payload, protocol, writer, task, loop, client_max_size=BODY_MAX_BYTES)
+
+
+def request_of(request: web.BaseRequest) -> Request:
+    assert isinstance(request, Request)
+    return request
 
 
 def connection_of(request: web.BaseRequest) -> Connection:

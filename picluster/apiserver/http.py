@@ -16,7 +16,8 @@ from aiohttp import web
 
 from picluster.api import errors
 from picluster.apiserver.answers import error_response, respond
-from picluster.apiserver.audit.trail import ID_HEADER, Auditor, Trail
+from picluster.apiserver.audit import ids
+from picluster.apiserver.audit.trail import Auditor, Trail
 from picluster.apiserver.authn import User
 from picluster.apiserver.authn.authenticator import Authenticator
 from picluster.apiserver.authn.result import Authenticated
@@ -24,7 +25,7 @@ from picluster.apiserver.authz.chain import Decision
 from picluster.apiserver.authz.gate import Gate
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.catalog import Catalog
-from picluster.apiserver.connection import BODY_MAX_BYTES, connection_of
+from picluster.apiserver.connection import BODY_MAX_BYTES, connection_of, request_of
 from picluster.apiserver.deadline import within
 from picluster.apiserver.flowcontrol.controller import Flow, FlowControl, Seat, is_long
 from picluster.apiserver.metrics import Metrics
@@ -86,11 +87,13 @@ class Handler:
         self._features = features
         self._flow_control = flow_control
         self._auditor = auditor
+        self._ids = ids.RequestIds()
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         started_s = time.perf_counter()
         info: RequestInfo | None = None
         passage = Passage()
+        request_of(request).called = self._ids.identify(request)
         try:
             info = self._understood(request)
             timed = "timeout" in info.query and info.verb != "watch" and not is_long(info)
@@ -103,14 +106,16 @@ class Handler:
         except StorageError as error:
             response = error_response(errors.unavailable(str(error)))
         except ConnectionError:
-            self._audited(request, passage.trail, None)
+            if passage.trail is not None:
+                passage.trail.completed(None)
             raise  # the client has gone: there is nobody to answer
         except Exception as error:  # a bug must be answered, or its client waits for ever
             log.exception("%s %s failed", request.method, request.path)
             response = error_response(errors.internal(str(error)))
         if passage.flow is not None and not response.prepared:
             response.headers.update(passage.flow.headers)
-        self._audited(request, passage.trail, response)
+        if passage.trail is not None:
+            passage.trail.completed(response)
         self._count(request, info, response.status, time.perf_counter() - started_s)
         return response
 
@@ -130,15 +135,6 @@ class Handler:
         if self._auditor is None:
             return None
         return await self._auditor.begin(request, info, found.user, found.annotations)
-
-    def _audited(self, request: web.BaseRequest, trail: Trail | None, response: web.StreamResponse | None) -> None:
-        """Tell the request's id in the answer, and the answer to who follows the request."""
-        if self._auditor is None:
-            return
-        if response is not None and not response.prepared:
-            response.headers[ID_HEADER] = trail.id if trail is not None else self._auditor.identify(request)
-        if trail is not None:
-            trail.completed(response)
 
     async def _serve(self, request: web.BaseRequest, info: RequestInfo, passage: Passage) -> web.StreamResponse:
         """Who asks, as whom, and when it is his turn; then what he asks for."""

@@ -10,7 +10,9 @@ from yarl import URL
 
 from picluster.apiserver.aggregation.backends import Backends
 from picluster.apiserver.aggregation.services import ApiService, ApiServices
+from picluster.apiserver.audit import ids
 from picluster.apiserver.authn import User
+from picluster.apiserver.connection import request_of
 from picluster.apiserver.frontproxy import PREFIX, telling_headers
 from picluster.apiserver.relay import Onward, Relay, Unreachable
 from picluster.apiserver.requestinfo import RequestInfo, flag, group_version_of
@@ -46,13 +48,14 @@ class Delegate:
     def _onward(self, service: ApiService, request: web.BaseRequest, info: RequestInfo, user: User) -> Onward:
         address = self._backends.address(service)
         url: URL = self._backends.url(address, request.raw_path)
-        target = info.target
+        target, called = info.target, request_of(request).called
+        known = () if request.headers.get(ids.HEADER) == called else ((ids.HEADER, called),)
         return Onward(
             url,
             self._backends.trust.context(service.ca_bundle, skip_verify=service.skip_verify),
             request.host,
             server_name(service.namespace, service.service),
-            tuple(telling_headers(user)),
+            (*telling_headers(user), *known),
             DROPPED,
             long=flag(info.query, "watch") or target.subresource in LONG_SUBRESOURCES,
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import uuid
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,12 +18,11 @@ from picluster.apiserver.audit.policy import LEVELS, Policy, Scope
 from picluster.apiserver.authn import User
 from picluster.apiserver.authn.user import user_info
 from picluster.apiserver.authz.chain import Decision
+from picluster.apiserver.connection import request_of
 from picluster.apiserver.pieces import Pieces
 from picluster.apiserver.requestinfo import RequestInfo
 from picluster.util.clock import Clock
 
-ID_HEADER = "Audit-Id"
-ID_MAX = 64
 NOBODY = User("", frozenset())
 FAILED = "Authentication failed, attempted: bearer"
 REQUEST, RESPONSE = LEVELS.index("Request"), LEVELS.index("RequestResponse")
@@ -42,15 +39,6 @@ class Auditor:
         self._policy = policy
         self._log = log
         self._clock = clock
-        self._ids = itertools.count(1)
-        self._prefix = str(uuid.uuid4())[:24]
-
-    def identify(self, request: web.BaseRequest) -> str:
-        """The request's id: what the client calls it, else one that no other request has."""
-        given = request.headers.get(ID_HEADER, "")
-        if given and len(given) <= ID_MAX and given.isprintable():
-            return given
-        return f"{self._prefix}{next(self._ids) & 0xFFFFFFFFFFFF:012x}"
 
     async def begin(
         self, request: web.BaseRequest, info: RequestInfo, user: User, annotations: Iterable[tuple[str, str]]
@@ -59,7 +47,7 @@ class Auditor:
         scope = self._policy.scope(user, info)
         if not scope.level:
             return None
-        trail = Trail(self, scope, self.identify(request), request, info, user)
+        trail = Trail(self, scope, request, info, user)
         trail.annotations.update(annotations)
         if scope.level >= REQUEST and info.verb in BODIED and info.target.subresource not in RELAYED:
             await trail.read_body()
@@ -71,7 +59,7 @@ class Auditor:
         scope = self._policy.scope(NOBODY, info)
         if scope.level:
             status = {"metadata": {}, "status": "Failure", "message": FAILED, "code": 401}
-            trail = Trail(self, scope, self.identify(request), request, info, NOBODY)
+            trail = Trail(self, scope, request, info, NOBODY)
             trail.log("ResponseStarted", {"responseStatus": status})
 
     def now(self) -> str:
@@ -85,10 +73,8 @@ class Auditor:
 
 
 class Trail:
-    def __init__(
-        self, auditor: Auditor, scope: Scope, audit_id: str, request: web.BaseRequest, info: RequestInfo, user: User
-    ) -> None:
-        self.id = audit_id
+    def __init__(self, auditor: Auditor, scope: Scope, request: web.BaseRequest, info: RequestInfo, user: User) -> None:
+        self.id = request_of(request).called
         self.annotations: dict[str, str] = {}
         self._auditor = auditor
         self._scope = scope

@@ -184,3 +184,16 @@ async def test_patches_keep_what_the_version_is_told_of(admin: Any) -> None:
     await admin.create(ENDPOINTS, {"metadata": {"name": "a"}})
     patched = await admin.patch(f"{ENDPOINTS}/a", {"metadata": {"labels": {"a": "b"}}, "colour": "red"})
     assert (patched.code, patched.warnings) == (200, [DEPRECATED, '299 - "unknown field \\"colour\\""'])
+
+
+@pytest.mark.parametrize("path", [MAPS, f"{MAPS}/none", "/version", "/nowhere", f"{MAPS}?watch=1&timeoutSeconds=1"])
+async def test_every_answer_says_what_its_request_is_called(admin: Any, path: str) -> None:
+    async with admin.session.get(path) as response, admin.session.get(path, headers={"Audit-ID": "mine"}) as named:
+        assert len(response.headers.getall("Audit-Id")[0]) == 36
+        assert named.headers.getall("Audit-Id") == ["mine"]
+
+
+async def test_watches_say_which_flow_they_are_of(admin: Any) -> None:
+    async with admin.session.get(f"{MAPS}?watch=1&timeoutSeconds=1") as response:
+        for kind in ("Flowschema", "Prioritylevel"):
+            assert len(response.headers[f"X-Kubernetes-Pf-{kind}-Uid"]) == 36
