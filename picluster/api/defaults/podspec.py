@@ -136,10 +136,15 @@ def _volume(volume: Object) -> None:
                 if source.get("sizeLimit") is not None:
                     source["sizeLimit"] = canonical(source["sizeLimit"])
             case "ephemeral":
-                source.get("volumeClaimTemplate", {}).setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+                _claim(source.get("volumeClaimTemplate", {}).setdefault("spec", {}))
             case "image":
                 if not source.get("pullPolicy"):
                     source["pullPolicy"] = pull_policy(source.get("reference") or "")
+
+
+def _claim(spec: Object) -> None:
+    spec.setdefault("volumeMode", "Filesystem")
+    _amounts(spec.get("resources") or {})
 
 
 def _projected(projected: Object) -> None:

@@ -79,6 +79,11 @@ def ephemeral(
         fields += ["resources"] if container.get("resources") else []
         for field in fields:
             failures.append(forbidden_field(f"{where}.{field}", "cannot be set for an Ephemeral Container"))
+        for place, mount in enumerate(container.get("volumeMounts") or ()):
+            for field in ("subPath", "subPathExpr"):
+                if mount.get(field):
+                    path_of_field = f"{where}.volumeMounts[{place}].{field}"
+                    failures.append(forbidden_field(path_of_field, "cannot be set for an Ephemeral Container"))
 
 
 def images_without_space(containers: list[Object], path: str, failures: Failures) -> None:

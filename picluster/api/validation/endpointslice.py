@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from picluster.api import names
 from picluster.api.errors import FieldError, duplicate, invalid_value, required, too_many
 from picluster.api.types import Object
@@ -14,6 +16,7 @@ ADDRESSES_MAX = 100
 PORTS_MAX = 20_000
 ENDPOINTS_MAX = 1000
 TOPOLOGY_MAX = 16
+HINTS_MAX = 8
 ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 
 
@@ -60,6 +63,22 @@ def _endpoint(endpoint: Object, kind: str | None, path: str, failures: Failures)
         named(names.dns1123_label(hostname), f"{path}.hostname", hostname, failures)
     if node_name := endpoint.get("nodeName"):
         named(names.dns1123_subdomain(node_name), f"{path}.nodeName", node_name, failures)
+    if hints := endpoint.get("hints"):
+        _hints(hints.get("forZones") or [], names.label_value, f"{path}.hints.forZones", failures)
+        _hints(hints.get("forNodes") or [], names.dns1123_subdomain, f"{path}.hints.forNodes", failures)
+
+
+def _hints(targets: list[Object], rule: Callable[[str], names.Messages], path: str, failures: Failures) -> None:
+    if len(targets) > HINTS_MAX:
+        failures.append(too_many(path, len(targets), HINTS_MAX))
+        return
+    seen: set[str] = set()
+    for index, target in enumerate(targets):
+        name = target.get("name", "")
+        if name in seen:
+            failures.append(duplicate(f"{path}[{index}].name", name))
+        seen.add(name)
+        named(rule(name), f"{path}[{index}].name", name, failures)
 
 
 def _address(address: str, kind: str | None, path: str, failures: Failures) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from picluster.api import names, quantity
 from picluster.api.errors import FieldError, duplicate, forbidden_field, invalid_value, required
 from picluster.api.types import Object
-from picluster.api.validation import environment
+from picluster.api.validation import claims, environment, metadata
 from picluster.api.validation.common import local_path, mode, named, no_backsteps, one_of
+from picluster.api.validation.storage import driver_name
 
 Failures = list[FieldError]
 
@@ -17,7 +18,6 @@ _REQUIRED_FIELDS = {
     "nfs": ("server", "path"),
     "iscsi": ("targetPortal", "iqn"),
     "persistentVolumeClaim": ("claimName",),
-    "csi": ("driver",),
     "gitRepo": ("repository",),
     "glusterfs": ("endpoints", "path"),
     "cephfs": ("monitors",),
@@ -76,6 +76,10 @@ def _source(volume: Object, path: str, failures: Failures) -> None:
             _downward(source, where, failures)
         case "projected":
             _projected(source, where, failures)
+        case "ephemeral":
+            _ephemeral(source, where, failures)
+        case "csi":
+            _csi(source, where, failures)
         case "image":
             if not source.get("reference"):
                 failures.append(required(f"{where}.reference"))
@@ -83,6 +87,28 @@ def _source(volume: Object, path: str, failures: Failures) -> None:
             for field in _REQUIRED_FIELDS.get(kind, ()):
                 if not source.get(field):
                     failures.append(required(f"{where}.{field}"))
+
+
+def _ephemeral(source: Object, path: str, failures: Failures) -> None:
+    """A claim that lives as long as the pod (``validateEphemeralVolumeSource``)."""
+    template, where = source.get("volumeClaimTemplate"), f"{path}.volumeClaimTemplate"
+    if template is None:
+        failures.append(required(where))
+        return
+    meta = template.get("metadata") or {}
+    metadata.check_annotations(meta.get("annotations") or {}, f"{where}.metadata.annotations", failures)
+    metadata.check_labels(meta.get("labels") or {}, f"{where}.metadata.labels", failures)
+    for field in meta:
+        if field not in ("annotations", "labels"):
+            failures.append(forbidden_field(f"{where}.metadata.{field}", "cannot be set for an ephemeral volume"))
+    claims.claim_spec(template.get("spec") or {}, f"{where}.spec", failures)
+
+
+def _csi(source: Object, path: str, failures: Failures) -> None:
+    driver_name(source.get("driver"), f"{path}.driver", failures)
+    secret = source.get("nodePublishSecretRef")
+    if secret is not None and not secret.get("name"):
+        failures.append(required(f"{path}.nodePublishSecretRef.name"))
 
 
 def host_path(source: Object, path: str, failures: Failures) -> None:

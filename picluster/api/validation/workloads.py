@@ -19,9 +19,9 @@ def selector_and_template(
     ``selector_of`` and ``template_of`` are how the refusals call the kind.
     """
     selector = spec.get("selector")
-    if selector is None:
+    if selector is None and selector_of != "daemonset":  # where one is not asked for, it only does not match
         failures.append(required("spec.selector"))
-    else:
+    elif selector is not None:
         label_selector(selector, "spec.selector", failures)
         if not selector.get("matchLabels") and not selector.get("matchExpressions"):
             detail = f"empty selector is invalid for {selector_of}"
@@ -71,6 +71,6 @@ def _selects(selector: Object | None, template: Object, failures: Failures) -> N
         failures.append(invalid_value("spec.selector", selector, "invalid label selector"))
         return
     labels = (template.get("metadata") or {}).get("labels")
-    if not compiled.empty and compiled != selectors.NOTHING and not compiled.matches(labels):
+    if not compiled.empty and not compiled.matches(labels):
         detail = "`selector` does not match template `labels`"
         failures.append(invalid_value("spec.template.metadata.labels", labels or {}, detail))

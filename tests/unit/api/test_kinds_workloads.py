@@ -136,6 +136,8 @@ def test_a_status_begins_with_what_is_never_absent(resource: Resource, status: O
           " non-zero"]),
         (DAEMONSETS, {"spec": {**APPS, "updateStrategy": {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 0}}}},
          ["spec.updateStrategy.rollingUpdate.maxUnavailable: Required value: cannot be 0 when maxSurge is 0"]),
+        (DAEMONSETS, {"spec": {"template": APPS["template"]}},
+         ['spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template `labels`']),
         (DAEMONSETS, {"spec": {**APPS, "updateStrategy": {"type": "Odd"}}},
          ['spec.updateStrategy: Unsupported value: {"type":"Odd"}: supported values: "RollingUpdate", "OnDelete"']),
         (CONTROLLER_REVISIONS, {"revision": -1},

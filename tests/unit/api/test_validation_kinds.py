@@ -105,7 +105,15 @@ def test_good_objects(resource: Resource, body: Object) -> None:
             {"spec": {**WORKLOAD, "replicas": -1}},
             ["spec.replicas: Invalid value: -1: must be greater than or equal to 0"],
         ),
-        (REPLICASETS, {"spec": {"template": TEMPLATE}}, ["spec.selector: Required value"]),
+        (
+            REPLICASETS,
+            {"spec": {"template": TEMPLATE}},
+            [
+                "spec.selector: Required value",
+                'spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template'
+                " `labels`",
+            ],
+        ),
         (
             DEPLOYMENTS,
             {"spec": {**WORKLOAD, "selector": {}}},
@@ -271,6 +279,22 @@ def test_good_objects(resource: Resource, body: Object) -> None:
             ENDPOINT_SLICES,
             {"addressType": "IPv4", "endpoints": [], "ports": [{"name": "a"}, {"name": "a"}]},
             ['ports[1].name: Duplicate value: "a"'],
+        ),
+        (
+            ENDPOINT_SLICES,
+            {
+                "addressType": "IPv4",
+                "endpoints": [
+                    {
+                        "addresses": ["10.0.0.1"],
+                        "hints": {"forZones": [{"name": "a"}, {"name": "a"}], "forNodes": [{"name": "n"}] * 9},
+                    }
+                ],
+            },
+            [
+                'endpoints[0].hints.forZones[1].name: Duplicate value: "a"',
+                "endpoints[0].hints.forNodes: Too many: 9: must have at most 8 items",
+            ],
         ),
         (
             CONFIGMAPS,

@@ -57,6 +57,7 @@ def test_what_was_right_is_remembered_within_bounds_and_what_was_wrong_is_not(po
 
 
 C = "spec.containers.0."
+NO_DATA = [f'spec.containers[{place}].name: Not found: "data"' for place in ("0].volumeMounts[1", "1].volumeMounts[0")]
 NOT_MOUNTED = 'spec.containers[0].volumeMounts[0].name: Not found: "config"'
 """A volume with a failure is not there for mounts."""
 
@@ -293,6 +294,39 @@ NOT_MOUNTED = 'spec.containers[0].volumeMounts[0].name: Not found: "config"'
         ),
         ("spec.volumes.1.hostPath", {"path": "a/../b"}, None),
         (
+            "spec.volumes.1",
+            {"name": "data", "ephemeral": {}},
+            ["spec.volumes[1].ephemeral.volumeClaimTemplate: Required value", *NO_DATA],
+        ),
+        (
+            "spec.volumes.1",
+            {
+                "name": "data",
+                "ephemeral": {
+                    "volumeClaimTemplate": {
+                        "metadata": {"name": "n", "labels": {"a": "b"}},
+                        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "0"}}},
+                    }
+                },
+            },
+            [
+                "spec.volumes[1].ephemeral.volumeClaimTemplate.metadata.name: Forbidden: cannot be set for an ephemeral"
+                " volume",
+                'spec.volumes[1].ephemeral.volumeClaimTemplate.spec.resources[storage]: Invalid value: "0": must be'
+                " greater than zero",
+                *NO_DATA,
+            ],
+        ),
+        (
+            "spec.volumes.1",
+            {"name": "data", "csi": {"nodePublishSecretRef": {}}},
+            [
+                "spec.volumes[1].csi.driver: Required value",
+                "spec.volumes[1].csi.nodePublishSecretRef.name: Required value",
+                *NO_DATA,
+            ],
+        ),
+        (
             "spec.restartPolicy",
             "Maybe",
             ['spec.restartPolicy: Unsupported value: "Maybe": supported values: "Always", "OnFailure", "Never"'],
@@ -376,6 +410,15 @@ NOT_MOUNTED = 'spec.containers[0].volumeMounts[0].name: Not found: "config"'
             "spec.ephemeralContainers",
             [{"name": "x", "image": "x"}],
             ["spec.ephemeralContainers: Forbidden: cannot be set on create"],
+        ),
+        (
+            "spec.ephemeralContainers",
+            [{"name": "x", "image": "x", "volumeMounts": [{"name": "config", "mountPath": "/x", "subPath": "y"}]}],
+            [
+                "spec.ephemeralContainers[0].volumeMounts[0].subPath: Forbidden: cannot be set for an Ephemeral"
+                " Container",
+                "spec.ephemeralContainers: Forbidden: cannot be set on create",
+            ],
         ),
         (
             "spec.initContainers",
