@@ -74,14 +74,17 @@ def from_user_agent(user_agent: str) -> str:
 
 
 def decode(entries: Any) -> Managed:
-    """Raises ``ValueError`` for what is no list of ``managedFields``."""
+    """Raises ``ValueError`` for what is no list of ``managedFields``, in the words of ``DecodeManagedFields``."""
     managed: Managed = {}
-    for entry in entries or ():
-        if entry.get("fieldsType") != "FieldsV1":
-            raise ValueError(f"unsupported FieldsType: {entry.get('fieldsType', '')}")
-        operation, version = entry.get("operation", ""), entry.get("apiVersion", "")
+    for index, entry in enumerate(entries or ()):
+        operation, version, form = (entry.get(field, "") for field in ("operation", "apiVersion", "fieldsType"))
         if operation not in (APPLY, UPDATE):
-            raise ValueError(f"operation should be `Apply` or `Update`: {operation}")
+            raise ValueError("operation must be `Apply` or `Update`")
+        if not version:
+            raise ValueError("apiVersion must not be empty")
+        if form != "FieldsV1":
+            what = f'invalid fieldsType "{form}"' if form else "missing fieldsType"
+            raise ValueError(f"{what} in managed fields entry {index}")
         who = Manager(
             entry.get("manager", ""), operation, version if operation == UPDATE else "", entry.get("subresource", "")
         )

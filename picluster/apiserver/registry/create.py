@@ -57,7 +57,9 @@ async def create_owned(registry: Registry, write: Write, obj: Object) -> Answer:
     kind = registry.kind(write.resource)
     if write.resource is SERVICES:
         normalize(obj["spec"])
+    owners = obj["metadata"].get("managedFields")
     await registry.admission.admit(write.attributes(CREATE, obj, None))
+    ownership.settle_admitted(write, obj, owners)
     _place(write, obj)  # admission may have put it elsewhere
     if (guard := registry.guards.get(write.resource)) is not None:
         guard(write, obj, None)

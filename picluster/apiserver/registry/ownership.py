@@ -14,14 +14,16 @@ from picluster.apiserver.registry.registry import Registry, Write
 
 RESET: list[Object] = [{}]
 """What a client sends to have an object's owners forgotten."""
+UNREADABLE = (
+    ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating"
+    " admission controller; please fix your requests"
+)
 
 
 def created(registry: Registry, write: Write, obj: Object) -> None:
     """Make the writer of ``obj`` the owner of its fields."""
     metadata = obj["metadata"]
     sent = metadata.pop("managedFields", None)
-    if sent == RESET:
-        return
     who = manager_of(write)
     managed = _sent(sent) if sent else {}
     if managed:
@@ -52,6 +54,23 @@ def updated(registry: Registry, write: Write, old: Object, new: Object) -> None:
     elif after:
         known = {} if sent or len(before) != len(live) else dict(zip(before, live, strict=True))
         metadata["managedFields"] = managers.encode(after, before, known)
+
+
+def settle_admitted(write: Write, obj: Object, before: Any) -> None:
+    """Bring back the owners from ``before`` admission, if it left some that nobody can read, and say so.
+
+    Source: ``NewManagedFieldsValidatingAdmissionController``.
+    """
+    after = (obj.get("metadata") or {}).get("managedFields")
+    if after is before or after == before:
+        return
+    try:
+        managers.decode_sent(after)
+    except ValueError as error:
+        obj["metadata"]["managedFields"] = before
+        if before is None:
+            del obj["metadata"]["managedFields"]
+        write.warnings.append(f"{UNREADABLE}: {error}")
 
 
 def settle_times(old: Object, new: Object) -> None:

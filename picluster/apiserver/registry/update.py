@@ -113,7 +113,9 @@ async def finish(registry: Registry, write: Write, entry: Entry, old: Object, ne
 async def finish_owned(registry: Registry, write: Write, entry: Entry, old: Object, new: Object) -> bytes:
     """``finish`` of an object that has its owners."""
     attributes = write.attributes(UPDATE, new, old)
+    owners = new["metadata"].get("managedFields")
     await registry.admission.admit(attributes)
+    ownership.settle_admitted(write, new, owners)
     if (guard := registry.guards.get(write.resource)) is not None:
         guard(write, new, old)
     return await finish_admitted(registry, write, entry, old, new, attributes)

@@ -383,3 +383,31 @@ async def test_the_resources_are_in_discovery(admin: Any) -> None:
     assert group["preferredVersion"]["groupVersion"] == "admissionregistration.k8s.io/v1"
     resources = {entry["name"] for entry in (await admin.get(REGISTRATION)).body["resources"]}
     assert {"mutatingwebhookconfigurations", "validatingwebhookconfigurations"} <= resources
+
+
+async def test_owners_that_a_webhook_breaks_are_brought_back(
+    admin: Any, hook: AdmissionServer, register: Register
+) -> None:
+    """``NewManagedFieldsValidatingAdmissionController``: told of; no owners at all are the webhook's to want."""
+    broken: list[tuple[dict[str, Any], str]] = [
+        (add("/metadata/managedFields/0/operation", "Steal"), "operation must be `Apply` or `Update`"),
+        (add("/metadata/managedFields/0/apiVersion", ""), "apiVersion must not be empty"),
+        (add("/metadata/managedFields/0/fieldsType", ""), "missing fieldsType in managed fields entry 0"),
+        (add("/metadata/managedFields/0/fieldsType", "V2"), 'invalid fieldsType \\"V2\\" in managed fields entry 0'),
+    ]
+    await register("Mutating", "owners", "/owners", ["configmaps"])
+    for number, (operation, why) in enumerate(broken):
+        hook.on("/owners", lambda request, operation=operation: patch(operation))  # type: ignore[misc]
+        created = await admin.create(f"{CONFIGMAPS}?fieldManager=me", config_map(f"a{number}", data={"a": "1"}))
+        (told,) = created.warnings
+        assert told.startswith('299 - ".metadata.managedFields was in an invalid state after admission; this could be')
+        assert told.endswith(f'please fix your requests: {why}"')
+        changed = await admin.patch(f"{CONFIGMAPS}/a{number}", {"data": {"a": "2"}})
+        assert len(changed.warnings) == 1
+        for answer in (created, changed):
+            owners = answer.body["metadata"]["managedFields"]
+            assert owners[0]["fieldsType"] == "FieldsV1" and owners[0]["operation"] == "Update"
+    hook.on("/owners", lambda request: patch({"op": "remove", "path": "/metadata/managedFields"}))
+    emptied = await admin.create(CONFIGMAPS, config_map("b", data={"a": "1"}))
+    assert (emptied.code, emptied.warnings) == (201, []), str(emptied.body)
+    assert "managedFields" not in emptied.body["metadata"]

@@ -226,6 +226,17 @@ async def test_owners_come_back_from_before_the_first_apply(apply: Any, admin: A
     assert 'conflict with "before-first-apply" using v1: .data.x' in refused.body["message"]
 
 
+@pytest.mark.parametrize("sent", [[{}], [], [{"operation": "Steal"}]])
+async def test_owners_that_a_creator_sends_and_nobody_can_read_count_for_nothing(admin: Any, sent: Any) -> None:
+    made = config_map(x="1")
+    made["metadata"]["managedFields"] = sent
+    created = (await admin.create(f"{MAPS}?fieldManager=me", made)).body
+    assert owners(created) == {"me/Update": {"f:data": {".": {}, "f:x": {}}}}
+    if sent != [{}]:
+        kept = await admin.patch(f"{MAPS}/a?fieldManager=me", {"metadata": {"managedFields": sent}})
+        assert owners(kept.body) == owners(created)
+
+
 async def test_kubectl_takes_over_what_it_applied_on_its_own_side(apply: Any, admin: Any) -> None:
     last = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps(config_map(x="1"))}
     made = {**config_map(x="1"), "metadata": {"name": "a", "annotations": last}}
