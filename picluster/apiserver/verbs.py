@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import orjson
 from aiohttp import web
 
 from picluster.api import errors, patch, schema
@@ -35,6 +36,9 @@ from picluster.apiserver.registry.registry import Registry, Write
 from picluster.apiserver.representation import Converted, MetadataOnly, Plain, Representation, Table, TableStream
 from picluster.apiserver.requestinfo import RequestInfo
 from picluster.apiserver.watching import serve_watch
+
+if TYPE_CHECKING:
+    from picluster.apiserver.crd.selectable import Later
 
 WHOLE = frozenset({"approval", "ephemeralcontainers", "finalize", "resize", "status"})
 """Subresources that show the whole object."""
@@ -187,11 +191,25 @@ async def _get(call: Call) -> web.StreamResponse:
 
 
 async def _list(call: Call) -> web.StreamResponse:
-    wanted = call.wanted()
-    page = await listing.list_page(call.cache, call.resource, call.info.target.namespace, call.info.query)
+    wanted, query = call.wanted(), call.info.query
+    later = _later(call) if "fieldSelector" in query else None
+    if later is not None:
+        query = later.query
+    page = await listing.list_page(call.cache, call.resource, call.info.target.namespace, query)
     wires = await call.fetched([entry.wire for entry in page.entries])
+    if later is not None:
+        wires = [wire for wire in wires if later.fields.matches_object(orjson.loads(wire))]
     body = call.representation(wanted).many(wires, page.metadata)
     return await respond(call.request, 200, body, wanted.media_type, call.warnings)
+
+
+def _later(call: Call) -> Later | None:
+    """What is to be selected by once a webhook has converted the objects."""
+    if call.registry.kind(call.resource).view().fetch is None:
+        return None
+    from picluster.apiserver.crd import selectable
+
+    return selectable.later(call.resource, call.info.query)
 
 
 async def _look(call: Call) -> web.StreamResponse:
@@ -209,13 +227,16 @@ async def _look(call: Call) -> web.StreamResponse:
 
 async def _watch(call: Call) -> web.StreamResponse:
     representation = call.representation(call.wanted(streaming=True))
+    namespace, query = call.info.target.namespace, call.info.query
     written: Written = representation
     stage = None
     if (fetch := call.registry.kind(call.resource).view().fetch) is not None:
         from picluster.apiserver.crd.watching import STORED, converting
 
-        written, stage = STORED, converting(call.resource, representation, fetch)
-    namespace, query = call.info.target.namespace, call.info.query
+        later, selection = _later(call), None
+        if later is not None:
+            selection, query = later.selection(), later.query
+        written, stage = STORED, converting(call.resource, representation, fetch, selection)
     return await serve_watch(
         call.cache, call.request, call.resource, namespace, query, written, call.seat, stage, call.warnings
     )

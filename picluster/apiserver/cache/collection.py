@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from picluster.api import errors
 from picluster.api.resources import Resource
 from picluster.apiserver.cache.history import Change, History
-from picluster.apiserver.cache.index import Entry, indexer_of
+from picluster.apiserver.cache.index import Entry, View, indexer_of
 from picluster.apiserver.cache.selection import NODE_NAME, Selection
 from picluster.apiserver.cache.sortedkeys import SortedKeys
 from picluster.apiserver.cache.watcher import Frames, Watcher
+
+ReadView = Callable[[bytes], View]
 
 
 class Collection:
@@ -29,7 +31,7 @@ class Collection:
         self.sent = 0
         self.dropped = 0
         self._keys = SortedKeys()
-        self._view = indexer_of(resource).view
+        self._view: ReadView = indexer_of(resource).view
         self._node_at = indexer_of(resource).position(NODE_NAME) if NODE_NAME in resource.fields else -1
         self._by_node: dict[str, dict[str, Entry]] = {}
         # Watchers by the narrowest thing that all they can see has in common; each is in one of these.
@@ -48,10 +50,13 @@ class Collection:
         labels, fields = self._view(wire)
         return Entry(key, revision, wire, labels, fields)
 
-    def adopt(self, resource: Resource, revision: int) -> None:
-        """Keep the objects as those of ``resource``: what selects them may have changed, so that watches end."""
-        if indexer_of(resource).paths != indexer_of(self.resource).paths:
-            self._view = indexer_of(resource).view
+    def adopt(self, resource: Resource, revision: int, view: ReadView | None = None) -> None:
+        """Keep the objects as those of ``resource``: what selects them may have changed, so that watches end.
+
+        ``view`` reads what the index of the resource would, where that is not to be seen in the stored bytes.
+        """
+        if view is not None or indexer_of(resource).paths != indexer_of(self.resource).paths:
+            self._view = view or indexer_of(resource).view
             for entry in self.entries.values():
                 entry.labels, entry.fields = self._view(entry.wire)
             self.history.lift(revision, filtered_only=True)

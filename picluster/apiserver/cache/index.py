@@ -6,7 +6,7 @@ pod) finds exactly these and skips the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -87,19 +87,25 @@ class Indexer:
 
 
 class CustomIndexer(Indexer):
-    """Reads a custom resource's; a field may hold whatever an earlier schema allowed."""
+    """Reads a custom resource's, as it is stored; a field may hold whatever an earlier schema allowed.
+
+    Each of the ``paths`` begins with the version that selects by it.
+    """
 
     def __init__(self, resource: Resource) -> None:
-        self.paths = tuple(path for path in resource.indexed if path not in METADATA_FIELDS)
-        self._steps = [path.split(".") for path in self.paths]
+        self.paths = resource.indexed
+        self._version = resource.version
+        self._steps = [path.partition("/")[2].split(".") for path in self.paths]
         self._labels: Callable[[bytes], Any] = msgspec.json.Decoder(_view_of([])).decode
 
     def view(self, wire: bytes) -> View:
         labels = self._labels(wire).metadata.labels
         if not self._steps:
             return View(labels, ())
-        obj = msgspec.json.decode(wire)
-        return View(labels, tuple([_text(_at(obj, steps), "") for steps in self._steps]))
+        return View(labels, tuple(texts(msgspec.json.decode(wire), self._steps)))
+
+    def position(self, path: str) -> int:
+        return self.paths.index(f"{self._version}/{path}")
 
 
 @lru_cache(maxsize=1024)
@@ -108,6 +114,11 @@ def indexer_of(resource: Resource) -> Indexer:
     if not resource.schema:
         return CustomIndexer(resource)
     return Indexer(_STORED.get(resource.stored_as, resource))
+
+
+def texts(obj: Any, fields: Iterable[list[str]]) -> list[str]:
+    """What ``obj`` has at each of ``fields``, as selectors compare it."""
+    return [_text(_at(obj, steps), "") for steps in fields]
 
 
 def _at(value: Any, steps: list[str]) -> Any:

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 
 from picluster.api.resources import STORED, Resource
 from picluster.api.serialize import PREFIX, splice
-from picluster.apiserver.cache.collection import Collection
+from picluster.apiserver.cache.collection import Collection, ReadView
 from picluster.apiserver.cache.history import Change
 from picluster.apiserver.cache.index import Entry
 from picluster.apiserver.cache.watcher import Representation, Watcher, frame
@@ -70,14 +70,13 @@ class WatchCache:
         if self._waiting:
             self._wake()
 
-    def adopt(self, resource: Resource) -> Collection:
+    def adopt(self, resource: Resource, view: ReadView | None = None) -> Collection:
         """Keep the objects of a custom resource; what the store held of it before it was known is there already."""
         collection = self.collections.get(resource.stored_as)
         if collection is None:
             collection = self.collections[resource.stored_as] = Collection(resource)
             collection.history.lift(self._forgotten, filtered_only=False)
-        else:
-            collection.adopt(resource, self.revision)
+        collection.adopt(resource, self.revision, view)
         return collection
 
     def release(self, stored_as: str) -> None:

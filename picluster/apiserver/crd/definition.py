@@ -59,7 +59,7 @@ class Definition:
             short_names=tuple(names.get("shortNames") or ()),
             categories=tuple(names.get("categories") or ()),
             subresources=tuple(name for name in ("status", "scale") if name in (version.get("subresources") or {})),
-            fields=(*META_FIELDS, *_selectable(version)),
+            fields=(*META_FIELDS, *selectable(version)),
             stored_as=self.storage_id,
             singular=names.get("singular") or "",
             list_kind=names.get("listKind") or "",
@@ -67,11 +67,13 @@ class Definition:
         )
 
     def _indexed(self) -> tuple[str, ...]:
-        """What any version selects by: objects are kept in one collection."""
-        return tuple(sorted({path for version in self.versions for path in _selectable(version)}))
+        """What any version selects by: objects are kept in one collection, and versions may show other values."""
+        found = {f"{version['name']}/{path}" for version in self.versions for path in selectable(version)}
+        return tuple(sorted(found))
 
 
-def _selectable(version: Object) -> list[str]:
+def selectable(version: Object) -> list[str]:
+    """The paths that one version selects by."""
     return [field["jsonPath"].removeprefix(".") for field in version.get("selectableFields") or ()]
 
 

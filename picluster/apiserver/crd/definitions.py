@@ -21,7 +21,7 @@ from picluster.apiserver.bootstrap import SELF
 from picluster.apiserver.cache.history import Change
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.catalog import Catalog
-from picluster.apiserver.crd import cleanup, conditions, publish
+from picluster.apiserver.crd import cleanup, conditions, publish, selectable
 from picluster.apiserver.crd.conversion import WebhookConversion
 from picluster.apiserver.crd.definition import Definition, schema_of
 from picluster.apiserver.crd.figures import ConversionFigures
@@ -98,7 +98,7 @@ class Definitions:
             webhook = WebhookConversion(name, definition.conversion["webhook"], self._webhooks, self._figures)
         kinds = kinds_of(definition, webhook)
         if known is None or (known.spec, known.names, known.established) != (definition.spec, definition.names, True):
-            self._cache.adopt(kinds[definition.storage["name"]].resource)
+            self._cache.adopt(kinds[definition.storage["name"]].resource, selectable.view(kinds))
         self._unregister(name)
         self._rows[name] = tuple(kind.resource for kind in kinds.values())
         self._registry.kinds.update({kind.resource: kind for kind in kinds.values()})

@@ -17,6 +17,7 @@ from picluster.api import errors
 from picluster.api.resources import Resource
 from picluster.api.types import Object
 from picluster.apiserver.cache.watcher import Representation, Sink, error_frame, frame
+from picluster.apiserver.crd.selectable import LateSelection
 from picluster.apiserver.watching import Stage
 
 CLOSE_TIMEOUT_S = 30.0
@@ -39,13 +40,26 @@ class StoredForm:
 STORED = StoredForm()
 
 
-def converting(resource: Resource, representation: Representation, fetch: Fetch) -> Stage:
-    """The stage that shows stored objects as ``representation`` does, once ``fetch`` has converted them."""
-    return lambda sink: Converting(sink, resource, representation, fetch)
+def converting(
+    resource: Resource, representation: Representation, fetch: Fetch, selection: LateSelection | None
+) -> Stage:
+    """The stage that shows stored objects as ``representation`` does, once ``fetch`` has converted them.
+
+    ``selection`` says which of them, if that is known only then.
+    """
+    return lambda sink: Converting(sink, resource, representation, fetch, selection)
 
 
 class Converting:
-    def __init__(self, sink: Sink, resource: Resource, representation: Representation, fetch: Fetch) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        resource: Resource,
+        representation: Representation,
+        fetch: Fetch,
+        selection: LateSelection | None,
+    ) -> None:
+        self._selection = selection
         self._sink = sink
         self._resource = resource
         self._representation = representation
@@ -95,7 +109,10 @@ class Converting:
 
     def _frame(self, event: Object, wires: Any) -> bytes:
         if event["type"] in _CONVERTED:
-            return frame(event["type"], self._representation.one(next(wires)))
+            event_type, wire = event["type"], next(wires)
+            if self._selection is not None:
+                event_type = self._selection.meaning(event_type, orjson.loads(wire))
+            return frame(event_type, self._representation.one(wire)) if event_type else b""
         if event["type"] == "BOOKMARK":
             event["object"] |= {"kind": self._resource.kind, "apiVersion": self._resource.api_version}
         return frame(event["type"], orjson.dumps(event["object"]))

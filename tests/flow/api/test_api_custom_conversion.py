@@ -51,7 +51,8 @@ async def converter(admin: Any) -> AsyncIterator[Converter]:
     async with Converter() as converter:
         config = {"url": f"{converter.url}/convert", "caBundle": converter.ca_bundle}
         webhook = {"clientConfig": config, "conversionReviewVersions": ["v1", "v1beta1"]}
-        versions = [version("v1", HOST_PORT), version("v2", HOST_AND_PORT, storage=False)]
+        selectable = {"selectableFields": [{"jsonPath": ".host"}]}
+        versions = [version("v1", HOST_PORT), version("v2", HOST_AND_PORT, storage=False, **selectable)]
         await define(admin, definition(*versions, conversion={"strategy": "Webhook", "webhook": webhook}))
         yield converter
 
@@ -94,6 +95,26 @@ async def test_a_watch_shows_the_version_it_asks_for(admin: Any, converter: Conv
     assert (last["type"], last["object"]["host"]) == ("DELETED", "b")
     resumed = await admin.watch(f"{V2}?resourceVersion={created.version}")
     assert [(await resumed.next())["type"] for _ in range(2)] == ["MODIFIED", "DELETED"]
+
+
+async def test_fields_are_selected_by_once_they_are_converted(admin: Any, converter: Converter) -> None:
+    for name, host in (("a", "red"), ("b", "blue")):
+        assert (await admin.create(V1, widget(name, hostPort=f"{host}:1"))).code == 201
+    red = f"{V2}?fieldSelector=host%3Dred"
+    assert [item["metadata"]["name"] for item in (await admin.get(red)).body["items"]] == ["a"]
+    assert (await admin.get(f"{red}&labelSelector=a%3Db")).body["items"] == []
+    refused = await admin.get(f"{V2}?fieldSelector=hostPort%3Dx")
+    assert (refused.code, "field label not supported: hostPort" in refused.body["message"]) == (400, True)
+    watch = await admin.watch(red)
+    events = [await watch.next()]
+    for name, host in (("b", "red"), ("a", "red"), ("b", "blue"), ("b", "green"), ("a", "blue"), ("b", "red")):
+        await admin.patch(f"{V1}/{name}", {"hostPort": f"{host}:2"})
+    await admin.delete(f"{V1}/b")
+    events += [await watch.next() for _ in range(6)]
+    assert [(event["type"], event["object"]["metadata"]["name"]) for event in events] == [
+        ("ADDED", "a"), ("ADDED", "b"), ("MODIFIED", "a"), ("DELETED", "b"), ("DELETED", "a"), ("ADDED", "b"),
+        ("DELETED", "b"),
+    ]  # fmt: skip
 
 
 async def test_a_failed_conversion_is_told(admin: Any, converter: Converter) -> None:

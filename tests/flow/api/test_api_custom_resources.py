@@ -302,6 +302,35 @@ async def test_fields_can_be_selected_by(admin: Any) -> None:
     assert (refused.code, "field label not supported: spec.other" in refused.body["message"]) == (400, True)
 
 
+async def test_fields_are_selected_by_as_they_are_shown(admin: Any) -> None:
+    """A default that came later is filled in as objects are read."""
+    plain = {"spec": {"type": "object", "properties": {"size": SIZE, "colour": {"type": "string"}}}}
+    fields = {"selectableFields": [{"jsonPath": ".spec.colour"}]}
+    await define(admin, definition(version("v1", plain, **fields), version("v2", SPEC, storage=False, **fields)))
+    for name, spec in (("a", {}), ("b", {"colour": "blue"})):
+        assert (await admin.create(WIDGETS, widget(name, spec=spec))).code == 201
+    v2 = WIDGETS.replace("v1", "v2")
+
+    async def selected(path: str) -> list[list[str]]:
+        found = []
+        for colour in ("red", "blue", ""):
+            listed = (await admin.get(f"{path}?fieldSelector=spec.colour%3D{colour}")).body["items"]
+            found.append([item["metadata"]["name"] for item in listed])
+        return found
+
+    assert [await selected(path) for path in (WIDGETS, v2)] == [[[], ["b"], ["a"]]] * 2
+    path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/colour/default"
+    assert (await admin.patch(f"{CRDS}/{NAME}", [{"op": "add", "path": path, "value": "red"}], "json")).code == 200
+    assert [await selected(path) for path in (WIDGETS, v2)] == [[["a"], ["b"], []]] * 2
+    watch = await admin.watch(f"{v2}?fieldSelector=spec.colour%3Dred")
+    assert (await watch.next())["object"]["metadata"]["name"] == "a"
+    await admin.patch(f"{WIDGETS}/b", {"spec": {"colour": None}})
+    event = await watch.next()
+    assert (event["type"], event["object"]["spec"]) == ("ADDED", {"colour": "red"})
+    removed = await admin.delete(f"{v2}?fieldSelector=spec.colour%3Dred")
+    assert removed.code == 200 and (await admin.get(WIDGETS)).body["items"] == []
+
+
 async def test_fields_that_become_selectable_are_so_for_what_is_there(admin: Any) -> None:
     await define(admin, definition(version(schema=SPEC)))
     await admin.create(WIDGETS, widget(spec={"colour": "blue"}))
@@ -327,7 +356,7 @@ async def test_versions_share_their_objects(admin: Any) -> None:
     await define(admin, definition(old, version("v2", SPEC, storage=False)))
     made = await admin.create(WIDGETS, widget(spec={"size": 1, "colour": "blue"}))
     assert made.body["spec"] == {"size": 1}
-    assert made.warnings[-1] == '299 - "example.com/v1 Widget is deprecated"'
+    assert '299 - "example.com/v1 Widget is deprecated"' in made.warnings
     path = "/apis/example.com/v2/namespaces/default/widgets"
     shown = (await admin.get(f"{path}/a")).body
     assert (shown["apiVersion"], shown["spec"]) == ("example.com/v2", {"size": 1})

@@ -18,7 +18,9 @@ ID = "widgets.example.com"
 
 def row(*indexed: str) -> Resource:
     fields = ("metadata.name", "metadata.namespace", *indexed)
-    return Resource("example.com", "v1", "Widget", "widgets", "", fields=fields, indexed=indexed)
+    return Resource(
+        "example.com", "v1", "Widget", "widgets", "", fields=fields, indexed=tuple(f"v1/{path}" for path in indexed)
+    )
 
 
 def stored(name: str, **spec: Any) -> bytes:
