@@ -24,6 +24,8 @@ TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 FAMILIES = ("IPv4", "IPv6")
 FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 TRAFFIC_POLICIES = ("Cluster", "Local")
+IP_MODES = ("Proxy", "VIP")
+KUBELET_PORT = 10250
 DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
 AFFINITY_TIMEOUT_MAX_S = 86400
 
@@ -58,16 +60,28 @@ def validate_status(new: Object, old: Object) -> Failures:
     if balancer.get("ingress") and new["spec"].get("type") != "LoadBalancer":
         detail = "may only be used when `spec.type` is LoadBalancer"
         failures.append(forbidden_field("status.loadBalancer.ingress", detail))
+        return failures
     for index, ingress in enumerate(balancer.get("ingress") or ()):
         path = f"status.loadBalancer.ingress[{index}]"
         if ingress.get("ip"):
             ip(ingress["ip"], f"{path}.ip", failures)
+        _ip_mode(ingress, f"{path}.ipMode", failures)
         if hostname := ingress.get("hostname"):
             named(names.dns1123_subdomain(hostname), f"{path}.hostname", hostname, failures)
             if parse_ip(hostname):
                 detail = "must be a DNS name, not an IP address"
                 failures.append(invalid_value(f"{path}.hostname", hostname, detail))
     return failures
+
+
+def _ip_mode(ingress: Object, path: str, failures: Failures) -> None:
+    mode = ingress.get("ipMode")
+    if ingress.get("ip") and mode is None:
+        failures.append(required(path, "must be specified when `ip` is set"))
+    elif mode is not None and not ingress.get("ip"):
+        failures.append(forbidden_field(path, "may not be specified when `ip` is not set"))
+    elif mode is not None and mode not in IP_MODES:
+        failures.append(not_supported(path, mode, IP_MODES))
 
 
 def _spec(service: Object, failures: Failures) -> None:
@@ -79,6 +93,10 @@ def _spec(service: Object, failures: Failures) -> None:
     if kind in ("LoadBalancer", "NodePort") and _headless(spec):
         detail = f"may not be set to 'None' for {kind} services"
         failures.append(invalid_value("spec.clusterIPs[0]", "None", detail))
+    for index, port in enumerate(ports if kind == "LoadBalancer" else ()):
+        if port.get("port") == KUBELET_PORT:
+            detail = f"may not expose port {KUBELET_PORT} externally since it is used by kubelet"
+            failures.append(invalid_value(f"spec.ports[{index}]", KUBELET_PORT, detail))
     if kind == "ExternalName":
         _external_name(spec, failures)
     _ports(spec, ports, failures)

@@ -207,6 +207,11 @@ def test_good_objects(resource: Resource, body: Object) -> None:
         (SERVICES, {"spec": {"type": "ExternalName"}}, ["spec.externalName: Required value"]),
         (
             SERVICES,
+            {"spec": {"type": "LoadBalancer", "ports": [{"port": 10250}]}},
+            ["spec.ports[0]: Invalid value: 10250: may not expose port 10250 externally since it is used by kubelet"],
+        ),
+        (
+            SERVICES,
             {"spec": {**PORTS, "clusterIP": "10.43.0.1", "clusterIPs": ["10.43.0.2"]}},
             ['spec.clusterIPs: Invalid value: ["10.43.0.2"]: first value must match `clusterIP`'],
         ),
@@ -532,6 +537,26 @@ def test_updates(resource: Resource, before: Object, after: Object, expected: li
             {"spec": PORTS},
             {"status": {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}]}}},
             ["status.loadBalancer.ingress: Forbidden: may only be used when `spec.type` is LoadBalancer"],
+        ),
+        (
+            SERVICES,
+            {"spec": {"type": "LoadBalancer", **PORTS}},
+            {
+                "spec": {"type": "LoadBalancer"},
+                "status": {
+                    "loadBalancer": {
+                        "ingress": [
+                            {"ip": "1.2.3.4"},
+                            {"ip": "1.2.3.5", "ipMode": "Odd"},
+                            {"hostname": "a.example.com", "ipMode": "VIP"},
+                        ]
+                    }
+                },
+            },
+            [
+                'status.loadBalancer.ingress[1].ipMode: Unsupported value: "Odd": supported values: "Proxy", "VIP"',
+                "status.loadBalancer.ingress[2].ipMode: Forbidden: may not be specified when `ip` is not set",
+            ],
         ),
         (
             NODES,
