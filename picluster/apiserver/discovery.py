@@ -15,6 +15,9 @@ from picluster.api.types import Object
 AGGREGATED_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
+WRITING = ("create", "patch", "update")
+
+
 @dataclass(frozen=True, slots=True)
 class Subresource:
     """What a subresource answers with, where that is not the parent's kind."""
@@ -77,7 +80,7 @@ def _resource(resource: Resource) -> Iterable[Object]:
         "singularName": resource.singular,
         "namespaced": resource.namespaced,
         "kind": resource.kind,
-        "verbs": list(resource.verbs),
+        "verbs": _verbs(resource),
     }
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)
@@ -90,6 +93,11 @@ def _resource(resource: Resource) -> Iterable[Object]:
         if sub.version:
             nested |= {"group": sub.group, "version": sub.version}
         yield nested | {"kind": sub.kind or resource.kind, "verbs": list(sub.verbs)}
+
+
+def _verbs(resource: Resource) -> list[str]:
+    """What goes takes nothing new (``customresource_discovery_controller.go``)."""
+    return [verb for verb in resource.verbs if not (resource.terminating and verb in WRITING)]
 
 
 def aggregated(resources: Iterable[Resource], *, core: bool) -> Object:
@@ -123,7 +131,7 @@ def _aggregated_resource(resource: Resource) -> Object:
         "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular,
-        "verbs": list(resource.verbs),
+        "verbs": _verbs(resource),
     }
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)

@@ -7,6 +7,8 @@ from picluster.api.resources import Resource
 from picluster.api.types import Object
 
 META_FIELDS = ("metadata.name", "metadata.namespace")
+VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+"""In the order in which Kubernetes shows them."""
 
 
 class Definition:
@@ -63,7 +65,9 @@ class Definition:
             stored_as=self.storage_id,
             singular=names.get("singular") or "",
             list_kind=names.get("listKind") or "",
+            verbs=VERBS,
             indexed=self._indexed(),
+            terminating=self.terminating,
         )
 
     def _indexed(self) -> tuple[str, ...]:

@@ -90,6 +90,27 @@ async def test_names_that_another_definition_has_are_not_given_twice(admin: Any)
     await until(admin, "gadgets.example.com", lambda now: conditions(now)["Established"][0] == "True")
 
 
+async def test_a_definition_on_its_way_out_takes_nothing_new(admin: Any) -> None:
+    await define(admin, definition())
+    held = widget("held")
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+    assert (await admin.create(WIDGETS, held)).code == 201
+    assert (await admin.delete(f"{CRDS}/{NAME}")).code == 200
+    await until(admin, NAME, lambda now: conditions(now).get("Terminating", [""])[0] == "True")
+    refused = await admin.create(WIDGETS, widget("late"))
+    assert (refused.code, refused.body["reason"], refused.body["message"]) == (
+        405, "MethodNotAllowed", "create not allowed while custom resource definition is terminating",
+    )  # fmt: skip
+    listed = (await admin.get("/apis/example.com/v1")).body["resources"]
+    verbs = ["delete", "deletecollection", "get", "list", "watch"]
+    assert [one["verbs"] for one in listed if one["name"] == "widgets"] == [verbs]
+    aggregated = (await admin.get("/apis", Accept=AGGREGATED)).body["items"]
+    [found] = [group for group in aggregated if group["metadata"]["name"] == "example.com"]
+    assert found["versions"][0]["resources"][0]["verbs"] == verbs
+    assert (await admin.patch(f"{WIDGETS}/held", {"metadata": {"finalizers": None}})).code == 200
+    await until(admin, NAME, lambda now: now.get("code") == 404)
+
+
 async def test_discovery_has_definitions_and_what_they_define(admin: Any) -> None:
     groups = (await admin.get("/apis")).body["groups"]
     assert "apiextensions.k8s.io" in [group["name"] for group in groups]
