@@ -57,6 +57,7 @@ from picluster.apiserver.upkeep import Upkeep
 from picluster.apiserver.webhooks.client import WebhookClient
 from picluster.apiserver.webhooks.trust import Identity
 from picluster.storage.backend import Backend
+from picluster.util import memory
 from picluster.util.clock import SYSTEM_CLOCK, Clock
 from picluster.util.tasks import Tasks
 
@@ -169,6 +170,7 @@ class ApiServer:
         """
         try:
             self.cache.load(await self._backend.start(self.cache.apply))
+            memory.give_back()
             self._definitions.start(self._tasks)
             self._policy_status.start(self._tasks)
             self._aggregator.load()

@@ -91,14 +91,14 @@ class SqliteBackend:
         self._apply = apply
         self._inbox = queue.SimpleQueue()
         self._ended = loop.create_future()
-        started: asyncio.Future[Snapshot] = loop.create_future()
+        started: asyncio.Future[list[Snapshot]] = loop.create_future()
         writer = _Writer(RevisionFile(self._path), self._size_max_bytes, self._inbox, loop, self._deliver)
         self._thread = threading.Thread(
             target=writer.run, args=(started, self._ended), name="store-writer", daemon=True
         )
         self._thread.start()
         try:
-            snapshot = await started
+            snapshot = (await started).pop()  # the thread keeps the future as long as it lives
         except StorageError:
             await self.close()
             raise
@@ -206,16 +206,15 @@ class _Writer:
         self._compactions: list[_Compact] = []
         self._closing = False
 
-    def run(self, started: asyncio.Future[Snapshot], ended: asyncio.Future[None]) -> None:
+    def run(self, started: asyncio.Future[list[Snapshot]], ended: asyncio.Future[None]) -> None:
         try:
             self._file.open()
-            snapshot = self._load()
+            loaded = [self._load()]
         except StorageError as error:
             self._closing = True
             self._call(_fail, started, error)
         else:
-            self._call(_resolve, started, snapshot)
-            del snapshot
+            self._call(_resolve, started, loaded)
         while not self._closing:
             batch = self._take()
             if batch:

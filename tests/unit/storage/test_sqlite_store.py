@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import shutil
 import sqlite3
@@ -53,6 +54,16 @@ def crash_copy(store: Store, into: Path) -> Path:
     """The files as a crash at this moment would leave them."""
     shutil.copytree(store.path.parent, into)
     return into / store.path.name
+
+
+async def test_a_running_store_keeps_nothing_of_what_it_has_read(store: Store) -> None:
+    await fill(store, 3)
+    await store.backend.close()
+    backend = SqliteBackend(store.path)
+    assert (await backend.start(lambda events: None)).revision == 3
+    gc.collect()
+    assert not [each for each in gc.get_objects() if isinstance(each, Snapshot)]
+    await backend.close()
 
 
 async def test_nobody_else_may_look(store: Store) -> None:
