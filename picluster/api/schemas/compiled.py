@@ -1,8 +1,8 @@
 """Compiled strict validators: one yes or no for a whole object, in about a microsecond.
 
 Yes means that the object decodes without complaint and is already in the form Kubernetes would write: no unknown field,
-no null, no wrong type, times in UTC. Everything else goes to ``decode``, which is slow and knows why. Draft 4 is used
-because there 1.0 is no integer, as in Go.
+no null, no wrong type, nothing empty that is omitted then, times in UTC. Everything else goes to ``decode``, which is
+slow and knows why. Draft 4 is used because there 1.0 is no integer, as in Go.
 """
 
 from __future__ import annotations
@@ -68,6 +68,9 @@ def _closure(root: str) -> Object:
 
 def _definition(name: str, queue: list[str]) -> Object:
     strict = _strict(data.definitions()[name], queue)
+    for field in data.OMITTED_EMPTY.get(name, ()):
+        node = strict["properties"][field]
+        node["minItems" if node["type"] == "array" else "minProperties"] = 1
     return strict if name in data.FREE_FORM else {"additionalProperties": False, **strict}
 
 

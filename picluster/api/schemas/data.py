@@ -19,6 +19,12 @@ RAW_EXTENSION = "io.k8s.apimachinery.pkg.runtime.RawExtension"
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 FREE_FORM = frozenset({FIELDS_V1, RAW_EXTENSION, "io.k8s.apimachinery.pkg.apis.meta.v1.Patch"})
 """Definitions without fields that hold any object; any other such definition is of an object that is empty."""
+OMITTED_EMPTY: dict[str, frozenset[str]] = {
+    OBJECT_META: frozenset(("annotations", "finalizers", "labels", "ownerReferences")),
+    "io.k8s.api.core.v1.ConfigMap": frozenset(("binaryData", "data")),
+    "io.k8s.api.core.v1.Secret": frozenset(("data", "stringData")),
+}
+"""Lists and maps that are absent when they are empty, by definition: Go's ``omitempty``, where people see it."""
 _EXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 JSON = _EXTENSIONS + "JSON"
 JSON_SCHEMA = _EXTENSIONS + "JSONSchemaProps"

@@ -45,6 +45,7 @@ class Decoder:
     def _struct(self, name: str, definition: Object, value: Object, path: str, dotted: str) -> Object:
         """``path`` names the place with indexes, ``dotted`` without, as Go's decoder does."""
         fields, struct = definition.get("properties", {}), name.rpartition(".")[2]
+        omitted = data.OMITTED_EMPTY.get(name, ())
         clean: Object = {}
         for key, child in value.items():
             node = fields.get(key)
@@ -53,7 +54,7 @@ class Decoder:
                 self.unknown.append(where)
             elif child is not None:
                 read = self._value(node, child, where, f"{dotted}.{key}" if dotted else key, struct)
-                if read is not None:
+                if read is not None and (read or key not in omitted):
                     clean[key] = read
         return clean
 

@@ -121,7 +121,7 @@ async def test_objects_of_one_shape_own_the_same_under_their_own_names(admin: An
 
 
 async def test_the_manager_is_the_program_when_it_names_none(admin: Any) -> None:
-    made = await admin("POST", MAPS, config_map(), User_Agent="kopf/1.37 (linux)")
+    made = await admin("POST", MAPS, config_map(k="v"), User_Agent="kopf/1.37 (linux)")
     assert owners(made.body).keys() == {"kopf/Update"}
 
 

@@ -59,7 +59,10 @@ def _definition(name: str, depth: int) -> st.SearchStrategy[Any]:
         schema = _definition(data.JSON_SCHEMA, depth + 1)
         other = st.booleans() if name == data.JSON_SCHEMA_OR_BOOL else st.lists(_element(name, depth), min_size=1)
         return schema | other
-    return special[name] if name in special else _node(data.definitions()[name], depth)
+    found = special[name] if name in special else _node(data.definitions()[name], depth)
+    if (omitted := data.OMITTED_EMPTY.get(name)) is None:
+        return found
+    return found.map(lambda obj: {field: value for field, value in obj.items() if value or field not in omitted})
 
 
 def _element(name: str, depth: int) -> st.SearchStrategy[Any]:

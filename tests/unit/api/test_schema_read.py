@@ -18,6 +18,7 @@ from picluster.api import errors, schema
 from picluster.api.errors import ApiError
 from picluster.api.resources import (
     BODIES,
+    CONFIGMAPS,
     CONTROLLER_REVISIONS,
     CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
@@ -172,6 +173,17 @@ def test_null_is_absence_and_in_lists_and_maps_the_zero_value() -> None:
         "metadata": {"name": "a", "labels": {"x": ""}},
         "spec": {"containers": [{}, {"name": "a", "args": ["x", ""], "resources": {"limits": {"cpu": "0"}}}]},
     }
+
+
+def test_what_is_omitted_when_empty_is_absent() -> None:
+    metadata: Object = {"name": "a", "labels": {}, "annotations": {}, "finalizers": [], "ownerReferences": []}
+    obj: Object = {"metadata": metadata, "data": {}, "binaryData": {}}
+    assert schema.conform(CONFIGMAPS, obj) == []
+    assert obj == {"metadata": {"name": "a"}}
+    pod: Object = {"metadata": {"name": "a", "managedFields": []}, "spec": {"containers": [], "securityContext": {}}}
+    before = deepcopy(pod)
+    schema.conform(PODS, pod)
+    assert pod == before, "what a client may mean something by stays"
 
 
 def test_times_and_bytes_come_out_in_one_form() -> None:
