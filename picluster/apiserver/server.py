@@ -140,7 +140,7 @@ class ApiServer:
         self._services = ServiceAllocator(config.service_cidr, rng or random.SystemRandom())
         store = Store(self._backend, self.cache, self._metrics, stale)
         self.registry = Registry(store, self._admission(store), self._services, clock)
-        self._authorization.install(self.registry)
+        self._authorization.install(self.registry, self.catalog)
         conversions = ConversionFigures(self._metrics.registry)
         self._definitions = Definitions(self.cache, self.catalog, self.registry, self._webhooks, clock, conversions)
         self._policy_status = PolicyStatus(self.cache, self.catalog, self.registry, clock)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from picluster.api.resources import Resource
 from picluster.apiserver.authz.allocation import Allocation
 from picluster.apiserver.authz.chain import AlwaysAllowedPaths, Chain, Masters
 from picluster.apiserver.authz.escalation import Escalation
 from picluster.apiserver.authz.gate import Gate
 from picluster.apiserver.authz.graph import NodeGraph
 from picluster.apiserver.authz.node import NodeAuthorizer
+from picluster.apiserver.authz.paramaccess import ParamAccess
 from picluster.apiserver.authz.rbac import Rbac
 from picluster.apiserver.authz.reviews import Reviews
 from picluster.apiserver.cache.watchcache import WatchCache
@@ -26,8 +30,9 @@ class Authorization:
     def load(self) -> None:
         self._rbac.load()
 
-    def install(self, registry: Registry) -> None:
-        """Answer reviews, and guard the kinds that grant."""
+    def install(self, registry: Registry, serving: Iterable[Resource]) -> None:
+        """Answer reviews, and guard the kinds that grant, or that read what others hold; ``serving`` is what may be."""
         Reviews(self.chain).install(registry)
         Escalation(self.chain, self._rbac).install(registry)
         Allocation(self.chain).install(registry)
+        ParamAccess(self.chain, registry, serving).install()

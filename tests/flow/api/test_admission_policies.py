@@ -520,3 +520,43 @@ async def test_namespaces_are_judged_without_a_namespace(admin: Caller) -> None:
     await enforce(admin, validating("p", {"expression": check, "message": "call it team-…"}, matchConstraints=named))
     assert (await admin.create("/api/v1/namespaces", {"metadata": {"name": "team-a"}})).code == 201
     assert (await admin.create("/api/v1/namespaces", {"metadata": {"name": "other"}})).code == 422
+
+
+POLICY_WRITER = [
+    {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["*"], "verbs": ["create", "update", "patch", "get"]},
+    {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]},
+]
+
+
+@pytest.mark.parametrize(("resource", "bindings"), [(VALIDATING, VALIDATING_BINDINGS), (MUTATING, MUTATING_BINDINGS)])
+async def test_who_may_not_read_parameters_may_not_have_them_read(admin: Caller, resource: str, bindings: str) -> None:
+    roles = "/apis/rbac.authorization.k8s.io/v1"
+    await admin.create(f"{roles}/clusterroles", {"metadata": {"name": "writer"}, "rules": POLICY_WRITER})
+    bound = {"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "writer"},
+             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "ann"}]}  # fmt: skip
+    await admin.create(f"{roles}/clusterrolebindings", {"metadata": {"name": "writer"}, **bound})
+    make = validating if resource == VALIDATING else mutating
+    part = {"expression": "true"} if resource == VALIDATING else applies("Object{}")
+
+    def reading(kind: str) -> dict[str, Any]:
+        return make("p", part, paramKind={"apiVersion": "v1", "kind": kind})
+
+    ann = {"Impersonate_User": "ann"}
+    refused = await admin.create(resource, reading("Secret"), **ann)
+    assert (refused.code, [cause["field"] for cause in refused.body["details"]["causes"]]) == (422, ["spec.paramKind"])
+    assert refused.body["details"]["causes"][0]["message"] == (
+        'Forbidden: user &{ann  [system:authenticated] map[]} must have "get" permission on all objects of the'
+        " referenced paramKind (kind=Secret, apiVersion=v1)"
+    )
+    assert (await admin.create(resource, reading("ConfigMap"), **ann)).code == 201
+    patched = await admin("PATCH", f"{resource}/p", {"spec": {"paramKind": {"apiVersion": "v1", "kind": "Secret"}}},
+                          Content_Type="application/merge-patch+json", **ann)  # fmt: skip
+    assert patched.code == 422
+    spec: dict[str, Any] = {"validationActions": ["Deny"]} if resource == VALIDATING else {}
+    reference = {"name": "a", "namespace": "default", "parameterNotFoundAction": "Deny"}
+    assert (await admin.create(bindings, binding("b", "p", paramRef=reference, **spec), **ann)).code == 201
+    refused = await admin.create(bindings, binding("c", "unknown", paramRef=reference, **spec), **ann)
+    assert refused.body["details"]["causes"][0]["message"] == (
+        'Forbidden: user &{ann  [system:authenticated] map[]} does not have "get" permission on the object referenced'
+        " by paramRef"
+    )
