@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from picluster.api.apply.fieldsets import FieldSet
 from picluster.api.resources import (
+    API_SERVICES,
     CERTIFICATE_SIGNING_REQUESTS,
     CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
+    FLOW_SCHEMAS,
     PODS,
+    PRIORITY_LEVEL_CONFIGURATIONS,
     RESOURCE_CLAIMS,
     VALIDATING_ADMISSION_POLICIES,
     VOLUME_ATTACHMENTS,
@@ -24,7 +27,10 @@ METADATA_AND_SPEC: FieldSet = {"f:metadata": {}, "f:spec": {}}
 OF_STATUS: dict[Resource, FieldSet] = {
     PODS: {**SPEC, "f:metadata": {"f:deletionTimestamp": {}, "f:ownerReferences": {}}},
     DEPLOYMENTS: {**SPEC, "f:metadata": {"f:labels": {}}},
+    API_SERVICES: METADATA_AND_SPEC,
     CUSTOM_RESOURCE_DEFINITIONS: METADATA_AND_SPEC,
+    FLOW_SCHEMAS: METADATA_AND_SPEC,
+    PRIORITY_LEVEL_CONFIGURATIONS: METADATA_AND_SPEC,
     RESOURCE_CLAIMS: METADATA_AND_SPEC,
     VALIDATING_ADMISSION_POLICIES: METADATA_AND_SPEC,
     VOLUME_ATTACHMENTS: METADATA_AND_SPEC,

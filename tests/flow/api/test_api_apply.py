@@ -120,6 +120,18 @@ async def test_objects_of_one_shape_own_the_same_under_their_own_names(admin: An
         assert owners(made).popitem()[1] == {"f:data": {".": {}, f"f:{name}": {}}}
 
 
+async def test_a_status_that_leaves_the_metadata_owns_none_of_it(admin: Any) -> None:
+    levels = "/apis/flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations"
+    limited = {"nominalConcurrencyShares": 2, "limitResponse": {"type": "Reject"}}
+    await admin.create(levels, {"metadata": {"name": "low"}, "spec": {"type": "Limited", "limited": limited}})
+    condition = {"type": "foo", "status": "True", "lastTransitionTime": "2026-01-31T12:00:00Z"}
+    change = {"metadata": {"annotations": {"a": "b"}}, "status": {"conditions": [condition]}}
+    changed = (await admin.patch(f"{levels}/low/status", change)).body
+    assert changed["status"]["conditions"] == [condition] and "annotations" not in changed["metadata"]
+    (fields,) = [entry["fieldsV1"] for entry in changed["metadata"]["managedFields"] if "subresource" in entry]
+    assert fields.keys() == {"f:status"}
+
+
 async def test_the_manager_is_the_program_when_it_names_none(admin: Any) -> None:
     made = await admin("POST", MAPS, config_map(k="v"), User_Agent="kopf/1.37 (linux)")
     assert owners(made.body).keys() == {"kopf/Update"}
