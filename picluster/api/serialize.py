@@ -30,6 +30,11 @@ def splice(stored: bytes, revision: int) -> bytes:
     return b"%b%d%b" % (PREFIX, revision, stored)
 
 
+def unwritten(stored: bytes) -> bytes:
+    """The JSON of an object that is at no revision, as a dry run shows what it would create."""
+    return _OPENING + stored.removeprefix(b'"').removeprefix(b",")
+
+
 def decode(stored: bytes, revision: int) -> Object:
     """The object that ``stored`` is at ``revision``; a new one at each call."""
     obj: Object = orjson.loads(b"%b%d%b" % (PREFIX, revision, stored))

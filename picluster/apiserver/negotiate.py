@@ -21,6 +21,7 @@ YAML = "application/yaml"
 OFFERED = (JSON, YAML)
 READ = (*OFFERED, protobuf.MEDIA_TYPE)
 TRANSFORMS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+SHOWN_MAX = 30
 META_VERSIONS = ("v1", "v1beta1")
 
 
@@ -99,7 +100,7 @@ def decode_body(content_type: str, body: bytes, expected: Resource, said: list[s
     gets what a strict reader says of a YAML body.
     """
     if is_json(content_type):
-        return decode_json(body)
+        return decode_json(body, expected)
     media_type = _media_type(content_type)
     if media_type == YAML:
         value, doubled = yamlbody.decode(body)
@@ -120,11 +121,24 @@ def _media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def decode_json(body: bytes) -> Any:
+def decode_json(body: bytes, expected: Resource) -> Any:
+    """The value; raises ``ApiError`` 400 with the beginning of what cannot be read (``transformDecodeError``)."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise errors.bad_request(f"the object provided is unrecognized (must be of type JSON): {error}") from None
+        shown = body.decode(errors="replace")[:SHOWN_MAX] if body[:1] == b"{" else body[:SHOWN_MAX].hex() or "<empty>"
+        more = " ..." if len(body) > SHOWN_MAX else ""
+        why = f"couldn't get version/kind; json parse error: {error} ({shown}{more})"
+        raise errors.bad_request(
+            f"the object provided is unrecognized (must be of type {expected.kind}): {why}"
+        ) from None
+
+
+def decode_patch(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise errors.bad_request(f"error decoding patch: {error}") from None
 
 
 def decode_protobuf(body: bytes, expected: Resource) -> Any:

@@ -122,7 +122,7 @@ class Table:
         self._convert = convert
 
     def one(self, wire: bytes) -> bytes:
-        return self.many([wire], {"resourceVersion": orjson.loads(wire)["metadata"]["resourceVersion"]})
+        return self.many([wire], {"resourceVersion": orjson.loads(wire)["metadata"].get("resourceVersion", "")})
 
     def many(self, wires: Sequence[bytes], metadata: Object) -> bytes:
         if self._convert is not None:

@@ -13,8 +13,7 @@ from picluster.apiserver.catalog import Catalog
 
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}
 NAMESPACE_SUBRESOURCES = frozenset(NAMESPACES.subresources)
-TRUE = frozenset({"", "1", "true", "True", "TRUE", "t", "T"})
-FALSE = frozenset({"0", "false", "False", "FALSE", "f", "F"})
+FALSE = ("0", "false")
 
 _WATCHED = re.compile("(/api/[^/]+/|/apis/[^/]+/[^/]+/)watch/(.+)")
 """The form of a watch's path from before there was a parameter; deprecated, and still served."""
@@ -78,13 +77,9 @@ def group_version_of(path: str) -> tuple[str, str] | None:
 
 
 def flag(query: Query, name: str) -> bool:
-    """A boolean parameter: present and empty is true, as Go's conversion has it."""
+    """A boolean parameter: whatever is said is true, but 0 and false (``Convert_Slice_string_To_bool``)."""
     value = query.get(name)
-    if value is None or value in FALSE:
-        return False
-    if value in TRUE:
-        return True
-    raise errors.bad_request(f'strconv.ParseBool: parsing "{value}": invalid syntax')
+    return value is not None and value.lower() not in FALSE
 
 
 def number(query: Query, name: str) -> int | None:
@@ -141,7 +136,9 @@ def _resource_verb(verb: str, target: Target, query: Query) -> str:
 
 
 def validate_list_options(query: Query, *, watching: bool) -> None:
-    """The combinations of ListOptions that make no sense (apimachinery's ``ValidateListOptions``); 422."""
+    """Numbers that are none: 400; combinations that make no sense (apimachinery's ``ValidateListOptions``): 422."""
+    for name in ("limit", "timeoutSeconds"):
+        number(query, name)
     found = list(_watch_failures(query) if watching else _list_failures(query))
     if found:
         raise errors.invalid("meta.k8s.io", "ListOptions", "", found)

@@ -345,7 +345,7 @@ async def _patch_document(call: Call, write: Write) -> tuple[str, Any]:
         raise errors.unsupported_media_type(accepted)
     body = await call.request.read()
     if content_type != patch.APPLY:
-        return content_type, negotiate.decode_json(body)
+        return content_type, negotiate.decode_patch(body)
     document, doubled = yamlbody.decode(body)
     if doubled and write.field_validation == "Strict":
         raise errors.bad_request(f"error strict decoding YAML: error converting YAML to JSON: {doubled}")

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from picluster.api import errors
-from picluster.api.patch.failures import Mismatch, rejected
+from picluster.api.patch.failures import Mismatch, of_wrong_type, rejected
 from picluster.api.types import Object
 
 OPERATIONS_MAX = 10_000
@@ -18,8 +18,11 @@ COPIED_MAX_BYTES = 3 << 20
 
 
 def apply(document: Object, patch: Any) -> Object:
-    if not isinstance(patch, list) or not all(isinstance(operation, dict) for operation in patch):
-        raise errors.bad_request("error decoding patch: a JSON patch must be a list of operations")
+    if not isinstance(patch, list):
+        raise errors.bad_request(of_wrong_type(patch, "jsonpatch.Patch"))
+    for operation in patch:
+        if not isinstance(operation, dict):
+            raise errors.bad_request(of_wrong_type(operation, "jsonpatch.Operation"))
     if len(patch) > OPERATIONS_MAX:
         limit = f"The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}, got {len(patch)}"
         raise errors.ApiError(413, "RequestEntityTooLarge", limit)

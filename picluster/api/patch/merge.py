@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from picluster.api import errors
+from picluster.api.patch.failures import GO_MAP, of_wrong_type
 from picluster.api.types import Object
 
 
 def apply(document: Object, patch: Any) -> Object:
     if not isinstance(patch, dict):
-        raise errors.bad_request("Invalid JSON Patch: a merge patch must be an object")
+        raise errors.bad_request(f"error decoding patch: {of_wrong_type(patch, GO_MAP)}")
     return _merge(document, patch)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from picluster.api import errors
-from picluster.api.patch.failures import rejected
+from picluster.api.patch.failures import GO_MAP, of_wrong_type, rejected
 from picluster.api.patch.listorder import KeyOf, merge_ordered, partition
 from picluster.api.schemas import data
 from picluster.api.types import Object
@@ -28,7 +28,7 @@ _BAD_PRIMITIVE_LIST = "invalid patch format of primitive list"
 def apply(schema: str, document: Object, patch: Any) -> Object:
     """``document``, an object of the definition named ``schema``, with ``patch`` merged into it."""
     if not isinstance(patch, dict):
-        raise errors.bad_request("invalid JSON document")
+        raise errors.bad_request(of_wrong_type(patch, GO_MAP))
     return _merge_map(document, patch, data.definitions()[schema])
 
 

@@ -106,7 +106,7 @@ def _check(write: Write, config: Any) -> None:
 
 def _kind_of(config: Object) -> str:
     version = str(config.get("apiVersion") or "")
-    return f"{version if '/' in version or not version else '/' + version}, Kind={config.get('kind') or ''}"
+    return f"{version if '/' in version else '/' + version}, Kind={config.get('kind') or ''}"
 
 
 def _named(config: Object) -> str:

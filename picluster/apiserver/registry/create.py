@@ -27,11 +27,11 @@ async def create_from(registry: Registry, write: Write, body: bytes) -> Answer:
     """``create`` of the object that ``body`` is in JSON."""
     draft = registry.casts.draft(write, body)
     if draft is None:
-        return await create(registry, write, decode_json(body), body)
+        return await create(registry, write, decode_json(body, write.resource), body)
     cast = registry.casts.cast(draft, meta.now_rfc3339(registry.clock.now()))
     if cast is not None:
         return Answer(201, await registry.store.add(write.resource, cast.key, cast.stored))
-    obj = decode_json(body)
+    obj = decode_json(body, write.resource)
     answer = await create(registry, write, obj, body)
     registry.casts.learn(draft, write, obj)
     return answer

@@ -55,7 +55,7 @@ class Store:
         if dry_run:
             if key in self.cache.collection(resource).entries:
                 raise errors.already_exists(resource.group, resource.plural, metadata["name"])
-            return serialize.PREFIX + stored
+            return serialize.unwritten(stored)
         return await self.add(resource, key, stored)
 
     async def add(self, resource: Resource, key: str, stored: bytes) -> bytes:

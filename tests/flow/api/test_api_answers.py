@@ -197,3 +197,54 @@ async def test_watches_say_which_flow_they_are_of(admin: Any) -> None:
     async with admin.session.get(f"{MAPS}?watch=1&timeoutSeconds=1") as response:
         for kind in ("Flowschema", "Prioritylevel"):
             assert len(response.headers[f"X-Kubernetes-Pf-{kind}-Uid"]) == 36
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "(<empty>)"),
+        (b'{"metadata": {"name": "a-long-name-that-is-cut', '({"metadata": {"name": "a-long- ...)'),
+        (b"[1, 2", "(5b312c2032)"),
+    ],
+)
+async def test_bodies_that_are_no_json_are_shown(admin: Any, body: bytes, why: str) -> None:
+    answer = await admin.create(MAPS, body)
+    message = answer.body["message"]
+    assert answer.code == 400 and message.endswith(why)
+    expected = "the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse"
+    assert message.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "message"),
+    [
+        (
+            "merge",
+            [],
+            "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}",
+        ),
+        ("strategic", 1, "json: cannot unmarshal number into Go value of type map[string]interface {}"),
+        ("json", {}, "json: cannot unmarshal object into Go value of type jsonpatch.Patch"),
+        ("json", ["x"], "json: cannot unmarshal string into Go value of type jsonpatch.Operation"),
+    ],
+)
+async def test_patches_of_a_wrong_type(admin: Any, kind: str, body: Any, message: str) -> None:
+    await admin.create(MAPS, config_map())
+    refused = await admin.patch(f"{MAPS}/a", body, kind)
+    assert (refused.code, refused.body["message"]) == (400, message)
+
+
+async def test_a_dry_run_shows_no_revision_of_what_it_would_create(admin: Any) -> None:
+    shown = await admin.create(f"{MAPS}?dryRun=All", config_map())
+    assert shown.code == 201 and "resourceVersion" not in shown.body["metadata"]
+    table = await admin.create(f"{MAPS}?dryRun=All", config_map(), Accept=META.format("Table", "v1"))
+    assert table.body["rows"][0]["cells"][0] == "a" and not table.body["metadata"].get("resourceVersion")
+    stored = (await admin.create(MAPS, config_map())).body
+    changed = await admin.patch(f"{MAPS}/a?dryRun=All", {"data": {"x": "y"}})
+    assert changed.body["metadata"]["resourceVersion"] == stored["metadata"]["resourceVersion"]
+
+
+@pytest.mark.parametrize("query", ["timeoutSeconds=x", "limit=x", "watch=1&limit=x", "watch=1&timeoutSeconds=x"])
+async def test_numbers_of_a_list_are_numbers(admin: Any, query: str) -> None:
+    refused = await admin.get(f"{MAPS}?{query}")
+    assert (refused.code, refused.body["message"]) == (400, 'strconv.ParseInt: parsing "x": invalid syntax')

@@ -150,7 +150,7 @@ def test_applies(resource: Resource, document: Any, patch: Any, result: Any) -> 
 @pytest.mark.parametrize(
     ("document", "patch", "code", "why"),
     [
-        ({}, [], 400, "invalid JSON document"),
+        ({}, [], 400, "json: cannot unmarshal array into Go value of type map[string]interface {}"),
         (_spec(containers=[A]), _spec(containers=[{"image": "x"}]), 422, "does not contain declared merge key: name"),
         (_spec(containers=[A]), _spec(containers=[{"name": "a", "$patch": "burn"}]), 422, "unknown patch type: burn"),
         (_spec(securityContext={}), _spec(securityContext={"$patch": "burn"}), 422, "unknown patch type: burn"),

@@ -75,7 +75,7 @@ def test_the_first_of_several_values_counts_and_escapes_are_read() -> None:
 def test_flags_and_numbers() -> None:
     query = {"on": "", "off": "false", "bad": "maybe", "number": "7", "empty": ""}
     assert (flag(query, "on"), flag(query, "off"), flag(query, "absent")) == (True, False, False)
+    assert [flag({"x": value}, "x") for value in ("0", "False", "f", "1", "bad")] == [False, False, True, True, True]
     assert (number(query, "number"), number(query, "empty"), number(query, "absent")) == (7, None, None)
-    for read in (flag, number):
-        with pytest.raises(ApiError, match="invalid syntax"):
-            read(query, "bad")
+    with pytest.raises(ApiError, match="invalid syntax"):
+        number(query, "bad")
