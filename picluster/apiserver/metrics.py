@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from picluster.apiserver.cache.collection import Collection
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.requestfigures import LABELS, LATENCY_BUCKETS_S, Key, RequestFigures, Timings, labels_of
+from picluster.storage.backend import Backend
 
 
 class Metrics:
@@ -63,6 +64,18 @@ class Metrics:
 
     def render(self) -> bytes:
         return generate_latest(self.registry)
+
+
+class StoreCollector(Collector):
+    """How large the store is: asked when somebody asks."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily("apiserver_storage_size_bytes", "Size of the store.", labels=("storage_cluster_id",))
+        family.add_metric(("etcd-0",), self._backend.size_bytes)
+        yield family
 
 
 class CacheCollector(Collector):

@@ -44,7 +44,7 @@ from picluster.apiserver.flowcontrol.ensuring import BootstrapObjects
 from picluster.apiserver.frontproxy import FrontProxy, Peers
 from picluster.apiserver.health import health_handler, metrics_handler
 from picluster.apiserver.http import Features, Handler
-from picluster.apiserver.metrics import Metrics
+from picluster.apiserver.metrics import Metrics, StoreCollector
 from picluster.apiserver.proxy import AgentProxy
 from picluster.apiserver.registry import ipaddresses
 from picluster.apiserver.registry.kinds import Kind
@@ -149,6 +149,7 @@ class ApiServer:
         seats = config.max_requests_inflight + config.max_mutating_requests_inflight
         self.flow_control = FlowControl(self.cache, self._metrics, clock, seats)
         self._metrics.add(figures.Figures(self.flow_control))
+        self._metrics.add(StoreCollector(self._backend))
         self._metrics.add(self._aggregator.figures)
         self._tasks = Tasks("apiserver")
         self._auditor = auditor(config.audit, self._metrics, clock) if config.audit is not None else None

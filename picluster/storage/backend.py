@@ -64,6 +64,11 @@ class StorageError(Exception):
 
 
 class Backend(Protocol):
+    @property
+    def size_bytes(self) -> int:
+        """How much room the store takes where it is kept, as far as that is known; asked for rarely."""
+        ...
+
     async def start(self, apply: Apply) -> Snapshot:
         """Open, recover, and from now on call ``apply`` for every commit."""
         ...

@@ -66,6 +66,12 @@ class EtcdBackend:
         self._slots = asyncio.Semaphore(IN_FLIGHT_MAX)
         self._writing: set[asyncio.Task[int]] = set()
         self._closing = False
+        self._size_bytes = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """What the member that answers said at the last compaction."""
+        return self._size_bytes
 
     async def start(self, apply: Apply) -> Snapshot:
         if self._channel is not None:
@@ -100,6 +106,16 @@ class EtcdBackend:
                 if error.code() is not grpc.StatusCode.OUT_OF_RANGE:  # another server has compacted further
                     raise
         self._compacted = revision
+        await self._measure(self._channel)
+
+    async def _measure(self, channel: aio.Channel) -> None:
+        """Ask how large the database is; who may not know goes on with what was known."""
+        try:
+            status = await rpc.MaintenanceStub(channel).Status(rpc.StatusRequest(), timeout=CALL_TIMEOUT_S)
+        except aio.AioRpcError as error:
+            log.debug("the size of %s is not known: %s", self._config, error.code())
+        else:
+            self._size_bytes = int(status.dbSize)
 
     async def close(self) -> None:
         self._closing = True

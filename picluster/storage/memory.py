@@ -21,6 +21,10 @@ class MemoryBackend:
         self._compacted = 0
         self._apply: Apply | None = None
 
+    @property
+    def size_bytes(self) -> int:
+        return sum(len(record.value) for record in self._live.values())
+
     async def start(self, apply: Apply) -> Snapshot:
         if self._apply is not None:
             raise StorageError("the memory store is in use already: close it before it is started again")

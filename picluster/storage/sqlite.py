@@ -84,6 +84,12 @@ class SqliteBackend:
         self._gathered: list[_Write] = []
         self._room = asyncio.Event()
 
+    @property
+    def size_bytes(self) -> int:
+        """The database and what has not been moved into it yet."""
+        files = (self._path, self._path.with_name(f"{self._path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
     async def start(self, apply: Apply) -> Snapshot:
         if self._thread is not None:
             raise StorageError(f"store {self._path} is started already: close it first")

@@ -69,6 +69,15 @@ async def test_a_new_store_is_empty(store: Store) -> None:
     assert (store.snapshot.records, store.snapshot.history) == ([], [])
 
 
+async def test_a_store_knows_its_size(store: Store) -> None:
+    """Some know it only from the last compaction."""
+    assert store.backend.size_bytes >= 0
+    revision = await store.backend.put("pods/default/a", b"x" * 5000, 0)
+    revision = await store.backend.put("pods/default/a", b"x" * 5000, revision)
+    await store.backend.compact(revision)
+    assert store.backend.size_bytes >= 5000
+
+
 async def test_writes_are_numbered_in_order(store: Store) -> None:
     first = await store.backend.put("pods/default/a", b"1", 0)
     second = await store.backend.put("pods/default/b", b"2", 0)

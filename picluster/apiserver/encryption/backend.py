@@ -20,6 +20,10 @@ class EncryptedBackend:
         self.stale: set[str] = set()
         self._rules: dict[str, Rule | None] = {}
 
+    @property
+    def size_bytes(self) -> int:
+        return self._backend.size_bytes
+
     async def start(self, apply: Apply) -> Snapshot:
         """Raises ``StorageError`` for a value that no configured key opens."""
         snapshot = await self._backend.start(lambda events: apply([self._event(event) for event in events]))

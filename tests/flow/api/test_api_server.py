@@ -86,6 +86,7 @@ async def test_metrics_count_requests_watchers_and_objects(admin: Any) -> None:
         'apiserver_watch_events_total{group="",resource="configmaps",version="v1"}',
         'picluster_store_write_seconds_count{operation="create"}',
         "process_resident_memory_bytes",
+        'apiserver_storage_size_bytes{storage_cluster_id="etcd-0"}',
     )
     for line in expected:
         assert line in text
