@@ -6,16 +6,20 @@ Legacy discovery (``/api``, ``/apis``, one ``APIResourceList`` per group version
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from picluster.api.resources import Resource
+from picluster.api.resources import STORED, Resource
 from picluster.api.types import Object
 
 AGGREGATED_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
 WRITING = ("create", "patch", "update")
+HASH_BYTES = 8
+_STORED = {row.stored_as: row for row in STORED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,8 @@ def _resource(resource: Resource) -> Iterable[Object]:
         entry["shortNames"] = list(resource.short_names)
     if resource.categories:
         entry["categories"] = list(resource.categories)
+    if resource.stored:
+        entry["storageVersionHash"] = storage_version_hash(resource)
     yield entry
     for name in sorted(resource.subresources):
         sub = subresource(resource, name)
@@ -98,6 +104,13 @@ def _resource(resource: Resource) -> Iterable[Object]:
 def _verbs(resource: Resource) -> list[str]:
     """What goes takes nothing new (``customresource_discovery_controller.go``)."""
     return [verb for verb in resource.verbs if not (resource.terminating and verb in WRITING)]
+
+
+def storage_version_hash(resource: Resource) -> str:
+    """What tells whether objects are stored in another version than before (``endpoints/discovery``)."""
+    row = _STORED.get(resource.stored_as, resource)
+    stored_in = f"{row.group}/{resource.storage_version or row.version}/{row.kind}"
+    return base64.b64encode(hashlib.sha256(stored_in.encode()).digest()[:HASH_BYTES]).decode()
 
 
 def aggregated(resources: Iterable[Resource], *, core: bool) -> Object:

@@ -15,6 +15,7 @@ class Resource:
     ``schema`` is the definition's name in the generated schemas, empty for a custom resource; ``fields`` are the
     selectable field paths; ``indexed`` are those by which the objects of a custom resource are kept, each after the
     version that selects by it, the same in all versions. ``terminating`` says that its definition is about to go.
+    ``storage_version`` is the one that its objects are stored in.
     ``stored`` is false for what is only asked and answered (reviews). ``stored_as`` is the first part of the objects'
     keys in storage; rows that show the same objects have the same. ``file`` names the kind's modules in every layer.
     """
@@ -37,6 +38,7 @@ class Resource:
     list_kind: str = ""
     indexed: tuple[str, ...] = ()
     terminating: bool = False
+    storage_version: str = ""
     _hash: int = field(init=False, repr=False, compare=False, default=0)
 
     def __post_init__(self) -> None:

@@ -68,6 +68,7 @@ class Definition:
             verbs=VERBS,
             indexed=self._indexed(),
             terminating=self.terminating,
+            storage_version=self.storage["name"],
         )
 
     def _indexed(self) -> tuple[str, ...]:
