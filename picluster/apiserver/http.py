@@ -111,6 +111,7 @@ class Handler:
             raise  # the client has gone: there is nobody to answer
         except Exception as error:  # a bug must be answered, or its client waits for ever
             log.exception("%s %s failed", request.method, request.path)
+            self._metrics.terminated(Key(request.method) if info is None else key_of(info), 500)
             response = error_response(errors.internal(str(error)))
         if passage.flow is not None and not response.prepared:
             response.headers.update(passage.flow.headers)
@@ -175,7 +176,8 @@ class Handler:
         if trail is not None and (connect is not None or info.verb == "watch"):
             trail.started()
         if connect is not None:
-            return await connect(request, info, user)
+            with self._metrics.long_running(info):
+                return await connect(request, info, user)
         authorize = partial(self._gate.authorize, user)
         call = Call(request, info, resource, user, self._registry, self._cache, authorize, seat)
         if trail is not None:

@@ -7,6 +7,7 @@ when somebody asks (``add``); the rest, rare enough, are the library's counters,
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -14,7 +15,16 @@ from prometheus_client.registry import Collector
 
 from picluster.apiserver.cache.collection import Collection
 from picluster.apiserver.cache.watchcache import WatchCache
-from picluster.apiserver.requestfigures import LABELS, LATENCY_BUCKETS_S, Key, RequestFigures, Timings, labels_of
+from picluster.apiserver.requestfigures import (
+    LABELS,
+    LATENCY_BUCKETS_S,
+    Key,
+    RequestFigures,
+    Timings,
+    key_of,
+    labels_of,
+)
+from picluster.apiserver.requestinfo import RequestInfo
 from picluster.storage.backend import Backend
 
 
@@ -24,10 +34,11 @@ class Metrics:
     def __init__(self, cache: WatchCache) -> None:
         self.registry = CollectorRegistry()
         self.requests = RequestFigures()
+        self._cache_figures = CacheCollector(cache)
         self.store_seconds = Timings(
             "picluster_store_write_seconds", "Time from a write to its acknowledged commit.", ("operation",)
         )
-        for collector in (CacheCollector(cache), self.requests, self.store_seconds):
+        for collector in (self._cache_figures, self.requests, self.store_seconds):
             self.registry.register(collector)
         ProcessCollector(registry=self.registry)
         self.flow_wait_seconds = Histogram(
@@ -37,7 +48,7 @@ class Metrics:
             buckets=LATENCY_BUCKETS_S,
             registry=self.registry,
         )
-        self.terminations = Counter(
+        self._terminations = Counter(
             "apiserver_request_terminations_total",
             "Requests that were ended to protect the server.",
             (*LABELS, "code"),
@@ -57,6 +68,22 @@ class Metrics:
             ("plugin",),
             registry=self.registry,
         )
+
+    @contextmanager
+    def long_running(self, info: RequestInfo) -> Iterator[None]:
+        """Around a request that lasts as long as its client wants, other than a watch."""
+        counts, labels = self._cache_figures.streams, labels_of(key_of(info)._replace(verb="proxy"))
+        counts[labels] = counts.get(labels, 0) + 1
+        try:
+            yield
+        finally:
+            counts[labels] -= 1
+            if not counts[labels]:
+                del counts[labels]
+
+    def terminated(self, key: Key, code: int) -> None:
+        """A request that was ended to protect the server, or itself."""
+        self._terminations.labels(*labels_of(key), str(code)).inc()
 
     def add(self, collector: Collector) -> None:
         """Show also what ``collector`` reads when somebody asks."""
@@ -79,10 +106,11 @@ class StoreCollector(Collector):
 
 
 class CacheCollector(Collector):
-    """What is read from the cache when somebody asks."""
+    """What is read from the cache when somebody asks; ``streams`` are long requests that are no watches, by labels."""
 
     def __init__(self, cache: WatchCache) -> None:
         self._cache = cache
+        self.streams: dict[tuple[str, ...], int] = {}
 
     def collect(self) -> Iterator[Metric]:
         kinds = ("group", "resource")
@@ -107,7 +135,9 @@ class CacheCollector(Collector):
         yield GaugeMetricFamily("picluster_store_revision", "The last applied revision.", self._cache.revision)
 
     def _watches(self) -> Metric:
-        family = GaugeMetricFamily("apiserver_longrunning_requests", "Watches being served.", labels=LABELS)
+        family = GaugeMetricFamily("apiserver_longrunning_requests", "Watches and streams being served.", labels=LABELS)
+        for labels, count in self.streams.items():
+            family.add_metric(labels, count)
         for collection in self._cache.collections.values():
             for labels, count in _watches_of(collection).items():
                 family.add_metric(labels, count)

@@ -34,7 +34,7 @@ from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.flowcontrol.levels import Level, Limits, Ticket, Usage, deal, limits_of, may_borrow
 from picluster.apiserver.flowcontrol.rules import Schema, choose, schemas
 from picluster.apiserver.metrics import Metrics
-from picluster.apiserver.requestfigures import key_of, labels_of
+from picluster.apiserver.requestfigures import key_of
 from picluster.apiserver.requestinfo import Query, RequestInfo
 from picluster.util.clock import Clock
 
@@ -244,7 +244,7 @@ class FlowControl:
         usage.rejected[reason] = usage.rejected.get(reason, 0) + 1
         if reason == CANCELLED:
             return ConnectionResetError("the client is gone")
-        self._metrics.terminations.labels(*labels_of(key_of(info)), "429").inc()
+        self._metrics.terminated(key_of(info), 429)
         return errors.too_many_requests("too many requests, please try again later", RETRY_AFTER_S)
 
     def _width(self, info: RequestInfo) -> int:

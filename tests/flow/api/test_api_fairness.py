@@ -116,6 +116,10 @@ async def test_a_flood_leaves_others_and_heartbeats_served(
     assert (no.code, no.headers["Retry-After"], no.body["reason"]) == (429, "1", "TooManyRequests")
     assert no.body["message"] == "too many requests, please try again later"
     assert no.headers["X-Kubernetes-PF-PriorityLevel-UID"]
+    metrics = (await admin.get("/metrics")).body
+    terminated = [line for line in metrics.splitlines() if line.startswith("apiserver_request_terminations_total{")]
+    assert [line.rpartition(" ")[2] for line in terminated] == [f"{FLOOD - EXECUTING - QUEUED}.0"]
+    assert 'code="429"' in terminated[0] and 'resource="configmaps"' in terminated[0]
 
 
 async def test_a_turn_of_the_loop_serves_no_more_than_the_seats(server: ApiServer, admin: Any) -> None:

@@ -153,11 +153,23 @@ async def test_upgrades_pass_both_ways(admin: Any, pod: str) -> None:
     assert refused.value.status == 403
 
 
-async def test_an_endless_answer_ends_with_its_client(admin: Any, pod: str, server: ApiServer) -> None:
+async def test_an_endless_answer_ends_with_its_client(admin: Any, pod: str, server: ApiServer, eventually: Any) -> None:
+    async def shown() -> bool:
+        """Whether the metrics have it among the requests that last."""
+        lines = (await admin.get("/metrics")).body.splitlines()
+        found = [line for line in lines if line.startswith("apiserver_longrunning_requests{") and "proxy" in line]
+        return any('subresource="proxy",verb="CONNECT",version="v1"} 1.0' in line for line in found)
+
     async with admin.session.get(f"{pod}/endless") as answer:
         assert await answer.content.readline() == b"tick\n"
+        assert await shown()
         answer.close()
     assert (await admin.get(f"{pod}/x")).code == 200
+
+    async def over() -> bool:
+        return not await shown()
+
+    await eventually(over)
 
 
 @pytest.mark.parametrize("way", ["attach", "exec", "portforward", "proxy"])
