@@ -12,7 +12,6 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from picluster.api import errors
-from picluster.api.resources import Resource
 from picluster.api.types import Object
 from picluster.apiserver import yamlbody
 from picluster.apiserver.negotiate import JSON, YAML
@@ -35,13 +34,19 @@ class Answer(NamedTuple):
 
 
 class NotAllowed(errors.ApiError):
-    """405, with the methods that would be; of a custom resource the verb is told (``customresource_handler.go``)."""
+    """405, with the methods that would be."""
 
-    def __init__(self, resource: Resource, verb: str, methods: Sequence[str]) -> None:
-        refusal = errors.method_not_supported(resource.group, resource.plural, verb)
-        message = "the server does not allow this method on the requested resource"
-        super().__init__(refusal.code, refusal.reason, message if resource.schema else refusal.message)
+    def __init__(
+        self, methods: Sequence[str], message: str = "the server does not allow this method on the requested resource"
+    ) -> None:
+        super().__init__(405, "MethodNotAllowed", message)
         self.methods = methods
+
+
+def only_got(request: web.BaseRequest) -> None:
+    """Raise ``ApiError`` 405 for another method than GET, where there is no other."""
+    if request.method != "GET":
+        raise NotAllowed(("GET",))
 
 
 def success(details: Object | None = None, code: int = 200) -> Answer:

@@ -40,7 +40,7 @@ from picluster.apiserver.watching import serve_watch
 if TYPE_CHECKING:
     from picluster.apiserver.crd.selectable import Later
 
-WHOLE = frozenset({"approval", "ephemeralcontainers", "finalize", "resize", "status"})
+WHOLE = frozenset({"approval", "ephemeralcontainers", "resize", "status"})
 """Subresources that show the whole object."""
 DEPRECATIONS = {
     COMPONENT_STATUSES: "v1 ComponentStatus is deprecated in v1.19+",
@@ -127,7 +127,7 @@ async def serve(call: Call) -> web.StreamResponse:
     if not call.info.target.subresource and call.info.verb not in call.resource.verbs:
         handler = None
     if handler is None or call.request.method == "HEAD" or not _has_place(call):
-        raise NotAllowed(call.resource, call.info.verb, _methods(call))
+        raise _not_allowed(call)
     wanted = call.wanted(streaming=call.info.verb == "watch")
     if wanted.transform:
         _check_form(call, wanted.transform)  # 406 before anything is done that could not be answered
@@ -149,6 +149,14 @@ def _has_place(call: Call) -> bool:
         return False
     collective = verb == "deletecollection" or (verb == "create" and not target.name)
     return not (collective and call.resource.namespaced and not target.namespace)
+
+
+def _not_allowed(call: Call) -> NotAllowed:
+    """Of a custom resource the verb is told (``customresource_handler.go``)."""
+    resource, methods = call.resource, _methods(call)
+    if resource.schema:
+        return NotAllowed(methods)
+    return NotAllowed(methods, errors.method_not_supported(resource.group, resource.plural, call.info.verb).message)
 
 
 def _methods(call: Call) -> list[str]:
@@ -381,6 +389,7 @@ HANDLERS: dict[tuple[str, str], Callable[[Call], Awaitable[web.StreamResponse]]]
     ("get", "*"): _get,
     ("update", "*"): _update,
     ("patch", "*"): _patch,
+    ("update", "finalize"): _update,
     ("create", "binding"): _bind,
     ("create", "eviction"): _evict,
     ("create", "token"): _request_token,

@@ -8,7 +8,7 @@ import orjson
 from aiohttp import web
 
 from picluster import KUBERNETES_VERSION, VERSION
-from picluster.apiserver.answers import respond
+from picluster.apiserver.answers import only_got, respond
 from picluster.apiserver.requestinfo import RequestInfo
 
 API_MAJOR, API_MINOR, _ = KUBERNETES_VERSION.split(".")
@@ -17,6 +17,7 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 async def version(request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
     """The ``version.Info`` that clients compare themselves with."""
+    only_got(request)
     return await respond(request, 200, BODY)
 
 

@@ -15,7 +15,7 @@ from picluster.api.types import Object
 from picluster.apiserver import discovery, openapi_proto
 from picluster.apiserver.aggregation import merge
 from picluster.apiserver.aggregation.aggregator import Aggregator
-from picluster.apiserver.answers import respond
+from picluster.apiserver.answers import only_got, respond
 from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.http import PathHandler
 from picluster.apiserver.negotiate import JSON, prefers
@@ -122,8 +122,11 @@ def paths(catalog: Catalog, aggregator: Aggregator, server_address: Callable[[],
     async def discover(request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
         path = info.path.rstrip("/")
         if path in ("/api", "/apis") and prefers(request.headers.get("Accept", ""), *AGGREGATED):
+            only_got(request)
             return await respond_tagged(request, written.aggregated(path), discovery.AGGREGATED_TYPE)
-        return await respond(request, 200, written.legacy(path))
+        body = written.legacy(path)
+        only_got(request)
+        return await respond(request, 200, body)
 
     async def swagger(request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
         accept = request.headers.get("Accept", JSON)

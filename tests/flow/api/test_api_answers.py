@@ -248,3 +248,19 @@ async def test_a_dry_run_shows_no_revision_of_what_it_would_create(admin: Any) -
 async def test_numbers_of_a_list_are_numbers(admin: Any, query: str) -> None:
     refused = await admin.get(f"{MAPS}?{query}")
     assert (refused.code, refused.body["message"]) == (400, 'strconv.ParseInt: parsing "x": invalid syntax')
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code", "allowed"),
+    [
+        ("GET", "/api/v1/namespaces/default/finalize", 405, "PUT"),
+        ("PATCH", "/api/v1/namespaces/default/finalize", 405, "PUT"),
+        ("POST", "/version", 405, "GET"),
+        ("PUT", "/apis/apps/v1", 405, "GET"),
+        ("POST", "/apis/apps/v9", 404, None),
+        ("POST", "/healthz", 200, None),
+    ],
+)
+async def test_methods_that_other_paths_take(admin: Any, method: str, path: str, code: int, allowed: str) -> None:
+    answer = await admin(method, path)
+    assert (answer.code, answer.headers.get("Allow")) == (code, allowed)
