@@ -21,6 +21,7 @@ from picluster.apiserver.authn import ANONYMOUS, User, user_of
 
 BODY_MAX_BYTES = 3 << 20
 BODY_TIMEOUT_S = 30.0
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LINE_MAX_BYTES = 64 << 10
 IDLE_TIMEOUT_S = 90.0
 """That of kube-apiserver."""
@@ -29,45 +30,71 @@ Identify = Callable[[Mapping[str, Any], bytes], User]
 """Who shows a certificate, given as ``getpeercert`` has it and as it is."""
 
 
-class Connection(web.RequestHandler):
-    """The peer certificate is read once, after the handshake; every request of the connection has its user."""
+class Peer:
+    """The other side: its certificate is read once, after the handshake, and says whose all requests are."""
 
-    def __init__(self, manager: HttpServer, identify: Identify, **options: Any) -> None:
-        super().__init__(manager, **options)
+    def __init__(self, identify: Identify) -> None:
         self.user: User = ANONYMOUS
         self._identify = identify
         self._on_lost: set[Callable[[], None]] = set()
         self._writable: asyncio.Event = asyncio.Event()
         self._writable.set()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def met(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is there."""
         tls = transport.get_extra_info("ssl_object")
         if tls is not None and (certificate := tls.getpeercert()):
             self.user = self._identify(certificate, tls.getpeercert(binary_form=True))
-        super().connection_made(transport)
 
-    def connection_lost(self, exc: BaseException | None) -> None:
-        super().connection_lost(exc)
+    def lost(self) -> None:
+        """The connection is not there any more."""
         self._writable.set()
         for callback in tuple(self._on_lost):
             callback()
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether the client has taken enough for more, or is gone."""
+        return self._writable.is_set()
+
+    async def drained(self) -> None:
+        """Wait until it ``is_writable``."""
+        await self._writable.wait()
+
     def pause_writing(self) -> None:
-        super().pause_writing()
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        super().resume_writing()
         self._writable.set()
-
-    async def drained(self) -> None:
-        """Wait until the client has taken enough for more, or is gone."""
-        await self._writable.wait()
 
     def on_lost(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call ``callback`` when the connection is lost; returns what takes that back."""
         self._on_lost.add(callback)
         return lambda: self._on_lost.discard(callback)
+
+
+class Connection(Peer, web.RequestHandler):
+    """One that aiohttp serves."""
+
+    def __init__(self, manager: HttpServer, identify: Identify, **options: Any) -> None:
+        Peer.__init__(self, identify)
+        web.RequestHandler.__init__(self, manager, **options)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.met(transport)
+        web.RequestHandler.connection_made(self, transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        web.RequestHandler.connection_lost(self, exc)
+        self.lost()
+
+    def pause_writing(self) -> None:
+        web.RequestHandler.pause_writing(self)
+        Peer.pause_writing(self)
+
+    def resume_writing(self) -> None:
+        web.RequestHandler.resume_writing(self)
+        Peer.resume_writing(self)
 
 
 class Request(web.BaseRequest):
@@ -83,6 +110,8 @@ class Request(web.BaseRequest):
         """The body; raises ``ApiError`` 504 when it does not come, ``HTTPRequestEntityTooLarge`` when it is too big."""
         if self.content.is_eof():
             return await super().read()
+        if self.headers.get("Expect", "").lower() == "100-continue" and self.transport is not None:
+            self.transport.write(CONTINUE)
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 return await super().read()
@@ -95,12 +124,12 @@ class HttpServer(web.Server):
 
     def __init__(self, handler: Callable[[web.BaseRequest], Any], identify: Identify = user_of) -> None:
         super().__init__(handler, request_factory=self._request)
-        self._identify = identify
+        self.identify = identify
 
     def __call__(self) -> Connection:
         return Connection(
             self,
-            self._identify,
+            self.identify,
             loop=asyncio.get_running_loop(),
             access_log=None,
             keepalive_timeout=IDLE_TIMEOUT_S,
@@ -125,7 +154,14 @@ def request_of(request: web.BaseRequest) -> Request:
     return request
 
 
+def peer_of(request: web.BaseRequest) -> Peer:
+    peer = request.protocol
+    assert isinstance(peer, Peer)
+    return peer
+
+
 def connection_of(request: web.BaseRequest) -> Connection:
+    """That of a request that lasts; those are aiohttp's."""
     connection = request.protocol
     assert isinstance(connection, Connection)
     return connection

@@ -25,7 +25,7 @@ from picluster.apiserver.authz.chain import Decision
 from picluster.apiserver.authz.gate import Gate
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.catalog import Catalog
-from picluster.apiserver.connection import BODY_MAX_BYTES, connection_of, request_of
+from picluster.apiserver.connection import BODY_MAX_BYTES, peer_of, request_of
 from picluster.apiserver.deadline import within
 from picluster.apiserver.flowcontrol.controller import Flow, FlowControl, Seat, is_long
 from picluster.apiserver.metrics import Metrics
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 PathHandler = Callable[[web.BaseRequest, RequestInfo], Awaitable[web.StreamResponse]]
 ConnectHandler = Callable[[web.BaseRequest, RequestInfo, User], Awaitable[web.StreamResponse]]
+WHOLE_VERBS = frozenset({"get", "create", "update", "patch", "delete"})
 
 
 @dataclass(slots=True)
@@ -89,13 +90,28 @@ class Handler:
         self._auditor = auditor
         self._ids = ids.RequestIds()
 
-    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+    def whole(self, method: str, raw_path: str) -> RequestInfo | None:
+        """What a request line asks for, if it is one object that is served here, and answered in one piece."""
+        try:
+            info = request_info(method, raw_path, self._catalog)
+        except errors.ApiError:
+            return None
+        target = info.target
+        if target.resource is None or info.verb not in WHOLE_VERBS:
+            return None
+        if (target.resource.id, target.subresource) in self._features.connects:
+            return None
+        delegated = self._catalog.delegated
+        return None if delegated and group_version_of(info.path) in delegated else info
+
+    async def __call__(self, request: web.BaseRequest, info: RequestInfo | None = None) -> web.StreamResponse:
+        """Serve ``request``; ``info`` is what it asks for, where that is known already."""
         started_s = time.perf_counter()
-        info: RequestInfo | None = None
         passage = Passage()
         request_of(request).called = self._ids.identify(request)
         try:
-            info = self._understood(request)
+            if info is None:
+                info = self._understood(request)
             timed = "timeout" in info.query and info.verb != "watch" and not is_long(info)
             serving = self._serve(request, info, passage)
             response = await (serving if not timed else within(info.query["timeout"], serving))
@@ -139,9 +155,9 @@ class Handler:
 
     async def _serve(self, request: web.BaseRequest, info: RequestInfo, passage: Passage) -> web.StreamResponse:
         """Who asks, as whom, and when it is his turn; then what he asks for."""
-        connection = connection_of(request)
+        peer = peer_of(request)
         try:
-            found = self._authenticator.authenticate(request, connection.user)
+            found = self._authenticator.authenticate(request, peer.user)
         except errors.ApiError:
             if self._auditor is not None:
                 self._auditor.failed_authentication(request, info)
@@ -151,7 +167,7 @@ class Handler:
         if is_long(info):
             return await self._authorized(request, info, user, passage.trail, None)
         flow = passage.flow = self._flow_control.flow(user, info)
-        seat = self._flow_control.take(flow, info) or await self._flow_control.wait(flow, info, connection.on_lost)
+        seat = self._flow_control.take(flow, info) or await self._flow_control.wait(flow, info, peer.on_lost)
         try:
             return await self._authorized(request, info, user, passage.trail, seat)
         finally:
@@ -189,7 +205,7 @@ class Handler:
         try:
             return request_info(request.method, request.raw_path, self._catalog)
         except errors.ApiError:
-            user = self._authenticator.authenticate(request, connection_of(request).user).user
+            user = self._authenticator.authenticate(request, peer_of(request).user).user
             self._gate.refuse_unknown(user, request)
             raise
 

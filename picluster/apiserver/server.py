@@ -44,6 +44,7 @@ from picluster.apiserver.flowcontrol.ensuring import BootstrapObjects
 from picluster.apiserver.frontproxy import FrontProxy, Peers
 from picluster.apiserver.health import health_handler, metrics_handler
 from picluster.apiserver.http import Features, Handler
+from picluster.apiserver.lane import Lanes
 from picluster.apiserver.metrics import Metrics, StoreCollector
 from picluster.apiserver.proxy import AgentProxy
 from picluster.apiserver.registry import ipaddresses
@@ -156,6 +157,7 @@ class ApiServer:
         self._authenticator = self._authentication()
         self._ready = False
         self._http: HttpServer | None = None
+        self._lanes: Lanes | None = None
         self._listener: asyncio.Server | None = None
         self._proxy: AgentProxy | None = None
 
@@ -215,8 +217,9 @@ class ApiServer:
         self._aggregator.stop()
         await self._tasks.close()
         await self._relay.close()
-        if self._http is not None:
+        if self._http is not None and self._lanes is not None:
             self._http.pre_shutdown()
+            await self._lanes.shutdown(STOP_GRACE_S)
             await self._http.shutdown(STOP_GRACE_S)
             self._http = None
         if self._listener is not None:
@@ -243,22 +246,24 @@ class ApiServer:
         paths["/metrics"] = metrics_handler(self._metrics)
         paths.update(dumps.handlers(self.flow_control))
         self._connect_agents()
+        handler = Handler(
+            self.catalog,
+            self.registry,
+            self.cache,
+            self._authenticator,
+            self._authorization.gate,
+            self._metrics,
+            self.features,
+            self.flow_control,
+            self._auditor,
+        )
         self._http = HttpServer(
-            Handler(
-                self.catalog,
-                self.registry,
-                self.cache,
-                self._authenticator,
-                self._authorization.gate,
-                self._metrics,
-                self.features,
-                self.flow_control,
-                self._auditor,
-            ),
+            handler,
             user_of if self.config.front_proxy is None else Peers(self.config.client_ca, self.config.front_proxy).user,
         )
+        self._lanes = Lanes(self._http, handler)
         self._listener = await asyncio.get_running_loop().create_server(
-            self._http, self.config.bind, self.config.port, ssl=tls_context(self.config), backlog=BACKLOG
+            self._lanes, self.config.bind, self.config.port, ssl=tls_context(self.config), backlog=BACKLOG
         )
         self.port = self._listener.sockets[0].getsockname()[1]
 
