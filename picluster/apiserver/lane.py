@@ -74,7 +74,7 @@ class WholeRequest(Request):
 
     def __init__(self, whole: Whole, lane: Lane) -> None:  # does without aiohttp's, which is about what is to come
         self._cache = {}
-        self._method, self._raw_path, self._headers, self._read_bytes = whole
+        self._method, self._raw_path, self._headers, self._body = whole
         self._lane = lane
 
     @property
@@ -101,6 +101,9 @@ class WholeRequest(Request):
     @property
     def remote(self) -> str | None:
         return self._lane.address
+
+    async def read(self) -> bytes:
+        return self._body
 
     @cached_property
     def _rel_url(self) -> URL:  # type: ignore[override]
