@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from admission_server import AdmissionServer, configuration, patch, webhook
 from aiohttp import web
 from definitions import define, definition, version, widget
 from https_server import HttpsServer
@@ -115,6 +116,34 @@ async def test_fields_are_selected_by_once_they_are_converted(admin: Any, conver
         ("ADDED", "a"), ("ADDED", "b"), ("MODIFIED", "a"), ("DELETED", "b"), ("DELETED", "a"), ("ADDED", "b"),
         ("DELETED", "b"),
     ]  # fmt: skip
+
+
+async def test_webhooks_and_policies_see_the_version_that_their_rules_name(admin: Any, converter: Converter) -> None:
+    """``matchPolicy: Equivalent``; what a webhook makes of ``v2`` is stored as ``v1``."""
+    registration = "/apis/admissionregistration.k8s.io/v1"
+    rule = {"operations": ["*"], "apiGroups": ["example.com"], "apiVersions": ["v2"], "resources": ["widgets"]}
+    async with AdmissionServer() as hook:
+        hook.on("/see", lambda request: patch({"op": "replace", "path": "/port", "value": "9"}))
+        made = webhook(hook, "/see", "see.example.com", ["widgets"], groups=["example.com"], versions=["v2"])
+        mutating = configuration("Mutating", "see", made)
+        assert (await admin.create(f"{registration}/mutatingwebhookconfigurations", mutating)).code == 201
+        check = {"expression": "object.host != 'no'", "messageExpression": "request.kind.version + ' ' + object.host"}
+        spec = {"matchConstraints": {"resourceRules": [rule]}, "validations": [check], "failurePolicy": "Fail"}
+        policies = f"{registration}/validatingadmissionpolicies"
+        assert (await admin.create(policies, {"metadata": {"name": "p"}, "spec": spec})).code == 201
+        bound = {"metadata": {"name": "p"}, "spec": {"policyName": "p", "validationActions": ["Deny"]}}
+        bindings = policies.replace("policies", "policybindings")
+        assert (await admin.create(bindings, bound)).code == 201
+        created = await admin.create(V1, widget(hostPort="yes:1"))
+        assert (created.code, created.body["hostPort"]) == (201, "yes:9")
+        [asked] = hook.of("/see")
+        assert (asked["object"]["apiVersion"], asked["object"]["host"]) == ("example.com/v2", "yes")
+        versions = {name: asked[name]["version"] for name in ("kind", "resource", "requestKind", "requestResource")}
+        assert versions == {"kind": "v2", "resource": "v2", "requestKind": "v1", "requestResource": "v1"}
+        refused = await admin.patch(f"{V1}/a", {"hostPort": "no:1"})
+        assert refused.code == 422 and refused.body["message"].endswith("denied request: v2 no")
+        old = hook.of("/see")[-1]["oldObject"]
+        assert (old["apiVersion"], old["port"]) == ("example.com/v2", "9")
 
 
 async def test_a_failed_conversion_is_told(admin: Any, converter: Converter) -> None:
