@@ -41,7 +41,7 @@ def row(node: Object, now_s: float) -> list[Any]:
 
 def _status(node: Object) -> str:
     conditions = (node.get("status") or {}).get("conditions") or []
-    ready = [condition["status"] == "True" for condition in conditions if condition["type"] == "Ready"]
+    ready = [condition.get("status") == "True" for condition in conditions if condition.get("type") == "Ready"]
     words = ["Unknown"] if not ready else ["Ready" if ready[0] else "NotReady"]
     if (node.get("spec") or {}).get("unschedulable"):
         words.append("SchedulingDisabled")
@@ -57,7 +57,7 @@ def _roles(node: Object) -> str:
 
 def _address(node: Object, kind: str) -> str:
     for entry in (node.get("status") or {}).get("addresses") or []:
-        if entry["type"] == kind:
+        if entry.get("type") == kind and entry.get("address"):
             return str(entry["address"])
     return "<none>"
 

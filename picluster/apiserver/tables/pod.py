@@ -30,7 +30,7 @@ def row(pod: Object, now_s: float) -> list[Any]:
     spec, status = pod["spec"], pod.get("status") or {}
     statuses = status.get("containerStatuses") or []
     sidecars = {c["name"] for c in spec.get("initContainers") or [] if c.get("restartPolicy") == "Always"}
-    started_sidecars = [s for s in status.get("initContainerStatuses") or [] if s["name"] in sidecars]
+    started_sidecars = [s for s in status.get("initContainerStatuses") or [] if s.get("name") in sidecars]
     counted = [*started_sidecars, *statuses]
     ready = sum(bool(s.get("ready")) and "running" in (s.get("state") or {}) for s in counted)
     ips = status.get("podIPs") or []
@@ -72,7 +72,7 @@ def _init_reason(pod: Object) -> str | None:
         terminated, waiting = state.get("terminated"), state.get("waiting")
         if terminated and terminated.get("exitCode") == 0:
             continue
-        if container["name"] in restartable and container.get("started"):
+        if container.get("name") in restartable and container.get("started"):
             continue
         if terminated:
             return "Init:" + (terminated.get("reason") or _exit(terminated))
@@ -94,7 +94,7 @@ def _containers_reason(status: Object, reason: str) -> str:
         elif container.get("ready") and "running" in state:
             running = True
     if reason == "Completed" and running:
-        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or [])
+        ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in status.get("conditions") or [])
         return "Running" if ready else "NotReady"
     return reason
 
@@ -106,7 +106,7 @@ def _exit(terminated: Object) -> str:
 
 
 def _initialized(status: Object) -> bool:
-    return any(c["type"] == "Initialized" and c["status"] == "True" for c in status.get("conditions") or [])
+    return any(c.get("type") == "Initialized" and c.get("status") == "True" for c in status.get("conditions") or [])
 
 
 def _restarts(statuses: list[Object], now_s: float) -> str:
@@ -122,7 +122,7 @@ def _readiness_gates(spec: Object, status: Object) -> str:
     gates = spec.get("readinessGates") or []
     if not gates:
         return "<none>"
-    met = {c["type"] for c in status.get("conditions") or [] if c["status"] == "True"}
+    met = {c.get("type") for c in status.get("conditions") or [] if c.get("status") == "True"}
     return f"{sum(gate['conditionType'] in met for gate in gates)}/{len(gates)}"
 
 
