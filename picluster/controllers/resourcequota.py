@@ -11,9 +11,17 @@ from collections.abc import Iterable
 
 from picluster.api import quota
 from picluster.api.errors import ApiError
-from picluster.api.quota import amounts
+from picluster.api.quota import amounts, claims
 from picluster.api.quota.amounts import Amounts
-from picluster.api.resources import PERSISTENT_VOLUME_CLAIMS, PODS, RESOURCE_QUOTAS, SERVICES, STORED, Resource
+from picluster.api.resources import (
+    PERSISTENT_VOLUME_CLAIMS,
+    PODS,
+    RESOURCE_CLAIMS,
+    RESOURCE_QUOTAS,
+    SERVICES,
+    STORED,
+    Resource,
+)
 from picluster.api.types import Object
 from picluster.client import list_all
 from picluster.client.discovery import collections, served
@@ -49,6 +57,8 @@ def _is_special(resource: Resource, names: set[str]) -> bool:
         return any(name.startswith("services.") for name in names)
     if resource is PERSISTENT_VOLUME_CLAIMS:
         return any(name == "requests.storage" or ".storageclass.storage.k8s.io/" in name for name in names)
+    if resource is RESOURCE_CLAIMS:
+        return any(name.endswith(claims.CLASS_SUFFIX) for name in names)
     if resource is PODS:
         return any(name.startswith(("requests.", "limits.", "hugepages-")) or name in POD_NAMES for name in names)
     return False

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from picluster.api.quantity import NANO
-from picluster.api.quota import pods, services, volumes
+from picluster.api.quota import claims, pods, services, volumes
 from picluster.api.quota.amounts import Amounts
-from picluster.api.resources import PERSISTENT_VOLUME_CLAIMS, PODS, SERVICES, Resource
+from picluster.api.resources import PERSISTENT_VOLUME_CLAIMS, PODS, RESOURCE_CLAIMS, SERVICES, Resource
 from picluster.api.types import Object
 
 LEGACY_COUNTS = frozenset({"configmaps", "resourcequotas", "replicationcontrollers", "secrets"})
@@ -22,6 +22,7 @@ _USAGE: dict[Resource, Callable[[Object, float], Amounts]] = {
     PODS: pods.usage,
     SERVICES: services.usage,
     PERSISTENT_VOLUME_CLAIMS: volumes.usage,
+    RESOURCE_CLAIMS: claims.usage,
 }
 
 

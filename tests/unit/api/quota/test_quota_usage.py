@@ -8,7 +8,15 @@ import pytest
 
 from picluster.api import quota
 from picluster.api.quantity import nanos
-from picluster.api.resources import CONFIGMAPS, DEPLOYMENTS, PERSISTENT_VOLUME_CLAIMS, PODS, SERVICES, Resource
+from picluster.api.resources import (
+    CONFIGMAPS,
+    DEPLOYMENTS,
+    PERSISTENT_VOLUME_CLAIMS,
+    PODS,
+    RESOURCE_CLAIMS,
+    SERVICES,
+    Resource,
+)
 
 NOW_S = 1_000_000.0
 
@@ -51,6 +59,21 @@ def resources(requests: dict[str, str], limits: dict[str, str] | None = None) ->
             "count/persistentvolumeclaims": 1, "persistentvolumeclaims": 1, "requests.storage": "3Gi",
             "fast.storageclass.storage.k8s.io/persistentvolumeclaims": 1,
             "fast.storageclass.storage.k8s.io/requests.storage": "3Gi",
+        },
+    ),
+    (
+        RESOURCE_CLAIMS,
+        {"metadata": {}, "spec": {"devices": {"requests": [
+            {"name": "a", "exactly": {"deviceClassName": "gpu", "allocationMode": "ExactCount", "count": 2}},
+            {"name": "b", "exactly": {"deviceClassName": "nic", "allocationMode": "All"}},
+            {"name": "c", "firstAvailable": [
+                {"name": "x", "deviceClassName": "gpu", "allocationMode": "ExactCount", "count": 5},
+                {"name": "y", "deviceClassName": "gpu", "allocationMode": "ExactCount", "count": 3},
+            ]},
+        ]}}},
+        {
+            "count/resourceclaims.resource.k8s.io": 1, "gpu.deviceclass.resource.k8s.io/devices": 7,
+            "nic.deviceclass.resource.k8s.io/devices": 32,
         },
     ),
 ])  # fmt: skip
