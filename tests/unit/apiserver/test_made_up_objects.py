@@ -22,8 +22,8 @@ WORDS = [
     "", "a", "web", "Always", "Never", "OnFailure", "ClusterIP", "NodePort", "LoadBalancer", "ExternalName", "None",
     "IPv4", "IPv6", "RollingUpdate", "Recreate", "OnDelete", "Indexed", "Exists", "In", "NotIn", "TCP", "NoSchedule",
     "NoExecute", "10.43.0.5", "::1", "10.0.0.0/8", "1", "100m", "10%", "x.y/z", "/", "../x", "/a/b", "A_B", "é",
-    "Local", "ClientIP", "0-3", "3-1", "* * * * *", "@daily", "Europe/Paris", "Container", "Utilization", "Pods", "ExactCount",
-    "metadata.name", "limits.cpu", "Ready", "Complete", "True", "False",
+    "Local", "ClientIP", "0-3", "3-1", "* * * * *", "@daily", "Europe/Paris", "Container", "Utilization", "Pods",
+    "ExactCount", "metadata.name", "limits.cpu", "Ready", "Complete", "True", "False",
 ]  # fmt: skip
 KEYS = ["a", "cpu", "memory", "storage", "x/y", "hugepages-2Mi", "", "a b"]
 SCALARS: dict[str, list[Any]] = {
