@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from picluster.api import errors
 from picluster.api.resources import Resource
 from picluster.apiserver.cache.history import Change, History
-from picluster.apiserver.cache.index import Entry, View, indexer_of
+from picluster.apiserver.cache.index import Alike, Entry, View, indexer_of
 from picluster.apiserver.cache.selection import NODE_NAME, Selection
 from picluster.apiserver.cache.sortedkeys import SortedKeys
 from picluster.apiserver.cache.watcher import Frames, Watcher
@@ -31,6 +31,7 @@ class Collection:
         self.sent = 0
         self.dropped = 0
         self._keys = SortedKeys()
+        self._alike = Alike()
         self._view: ReadView = indexer_of(resource).view
         self._node_at = indexer_of(resource).position(NODE_NAME) if NODE_NAME in resource.fields else -1
         self._by_node: dict[str, dict[str, Entry]] = {}
@@ -47,8 +48,16 @@ class Collection:
 
     def entry(self, key: str, revision: int, wire: bytes) -> Entry:
         """The index entry of an object's bytes."""
-        labels, fields = self._view(wire)
+        labels, fields = self._alike.view(self._view(wire))
         return Entry(key, revision, wire, labels, fields)
+
+    def fill(self, entries: Iterable[Entry]) -> None:
+        """Begin with ``entries``; nothing was there before."""
+        self.entries = {entry.key: entry for entry in entries}
+        self._keys = SortedKeys(self.entries)
+        if self._node_at >= 0:
+            for key, entry in self.entries.items():
+                self._index_node(key, None, entry)
 
     def adopt(self, resource: Resource, revision: int, view: ReadView | None = None) -> None:
         """Keep the objects as those of ``resource``: what selects them may have changed, so that watches end.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from operator import attrgetter
+from sys import intern
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from picluster.api.resources import CORE_EVENTS, EVENTS, STORED, Resource
 
 _STORED = {resource.stored_as: resource for resource in STORED}
+LABELS_MAX = 256
 METADATA_FIELDS = ("metadata.name", "metadata.namespace")
 WHEN_ABSENT = {
     "spec.unschedulable": "false", "spec.hostNetwork": "false", "status.replicas": "0", "status.succeeded": "0",
@@ -59,6 +61,24 @@ class Entry:
 class View(NamedTuple):
     labels: Mapping[str, str] | None
     fields: tuple[str, ...]
+
+
+class Alike:
+    """Keeps what many objects say in the same words once: 0.6 KB of a pod, which has a kilobyte beside its bytes."""
+
+    __slots__ = ("_labels",)
+
+    def __init__(self) -> None:
+        self._labels: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
+
+    def view(self, view: View) -> View:
+        labels, fields = view
+        if labels:
+            words = tuple(labels.items())
+            if len(self._labels) >= LABELS_MAX and words not in self._labels:
+                self._labels.clear()
+            labels = self._labels.setdefault(words, labels)
+        return View(labels, tuple(map(intern, fields)))
 
 
 class Indexer:
@@ -136,14 +156,21 @@ def _is_source(resource: Resource, path: str) -> bool:
 def _reader(paths: list[str]) -> Callable[[Any], tuple[str, ...]]:
     if not paths:
         return lambda decoded: ()
-    texts = [WHEN_ABSENT.get(path, "") for path in paths]
     if len(paths) == 1:
-        read_one = attrgetter(paths[0])
-        return lambda decoded: (_text(read_one(decoded), texts[0]),)
+        read_one, absent = attrgetter(paths[0]), WHEN_ABSENT.get(paths[0], "")
+        return lambda decoded: (_text(read_one(decoded), absent),)
     read = attrgetter(*paths)
-    if not any(texts):
+    others = [(at, WHEN_ABSENT[path]) for at, path in enumerate(paths) if path in WHEN_ABSENT]
+    if not others:
         return read
-    return lambda decoded: tuple([_text(value, absent) for value, absent in zip(read(decoded), texts, strict=True)])
+
+    def converted(decoded: Any) -> tuple[str, ...]:
+        values = list(read(decoded))
+        for at, absent in others:
+            values[at] = _text(values[at], absent)
+        return tuple(values)
+
+    return converted
 
 
 def _text(value: Any, absent: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 CHUNK_MAX = 1024
 
@@ -13,10 +13,11 @@ class SortedKeys:
 
     __slots__ = ("_chunks", "_lasts", "_length")
 
-    def __init__(self) -> None:
-        self._chunks: list[list[str]] = []
-        self._lasts: list[str] = []
-        self._length = 0
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        keys = sorted(keys)
+        self._chunks: list[list[str]] = [keys[at : at + CHUNK_MAX // 2] for at in range(0, len(keys), CHUNK_MAX // 2)]
+        self._lasts: list[str] = [chunk[-1] for chunk in self._chunks]
+        self._length = len(keys)
 
     def __len__(self) -> int:
         return self._length

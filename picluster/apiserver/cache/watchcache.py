@@ -45,9 +45,12 @@ class WatchCache:
     def load(self, snapshot: Snapshot) -> None:
         """Begin with what the store holds."""
         self._forgotten = snapshot.compacted
+        live: dict[Collection, list[Entry]] = {}
         for key, value, revision in snapshot.records:
             collection, name = self._locate(key)
-            collection.set(name, collection.entry(name, revision, splice(value, revision)))
+            live.setdefault(collection, []).append(collection.entry(name, revision, splice(value, revision)))
+        for collection, entries in live.items():
+            collection.fill(entries)
         for collection in self.collections.values():
             collection.history.lift(snapshot.compacted, filtered_only=False)
         self._replay(snapshot.history)

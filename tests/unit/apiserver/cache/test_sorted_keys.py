@@ -11,9 +11,9 @@ from picluster.apiserver.cache.sortedkeys import SortedKeys
 KEYS = st.text("ab/0-", min_size=1, max_size=4)
 
 
-@given(st.lists(KEYS), st.lists(KEYS), KEYS, KEYS)
-def test_behaves_as_a_sorted_set(added: list[str], removed: list[str], start: str, end: str) -> None:
-    keys, model = SortedKeys(), set[str]()
+@given(st.sets(KEYS), st.lists(KEYS), st.lists(KEYS), KEYS, KEYS)
+def test_behaves_as_a_sorted_set(first: set[str], added: list[str], removed: list[str], start: str, end: str) -> None:
+    keys, model = SortedKeys(first), set(first)
     for key in added:
         if key not in model:
             keys.add(key)
@@ -33,8 +33,9 @@ def test_behaves_as_a_sorted_set(added: list[str], removed: list[str], start: st
 def test_stays_sorted_over_many_chunks() -> None:
     rng = random.Random(1)
     numbers = [f"{number:06}" for number in range(5 * sortedkeys.CHUNK_MAX)]
-    keys = SortedKeys()
-    for key in rng.sample(numbers, len(numbers)):
+    shuffled = rng.sample(numbers, len(numbers))
+    keys = SortedKeys(shuffled[::2])
+    for key in shuffled[1::2]:
         keys.add(key)
     assert list(keys.span("", None)) == numbers
     for key in numbers[::2]:

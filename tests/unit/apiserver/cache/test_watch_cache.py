@@ -16,7 +16,7 @@ from picluster.api.errors import ApiError
 from picluster.api.resources import CORE_EVENTS, EVENTS, NODES, PODS, Resource
 from picluster.apiserver.cache.collection import Collection
 from picluster.apiserver.cache.history import History
-from picluster.apiserver.cache.index import indexer_of
+from picluster.apiserver.cache.index import LABELS_MAX, Alike, View, indexer_of
 from picluster.apiserver.cache.selection import select
 from picluster.apiserver.cache.watchcache import INITIAL_EVENTS_END, WatchCache
 from picluster.apiserver.cache.watcher import BACKLOG_MAX_BYTES, Watcher, frame
@@ -362,3 +362,34 @@ def test_an_event_is_found_by_the_names_of_both_its_versions() -> None:
 
 def test_a_frame_is_one_chunk() -> None:
     assert frame("ADDED", b"{}") == b'1d\r\n{"type":"ADDED","object":{}}\n\r\n'
+
+
+def test_a_restart_finds_what_was_written() -> None:
+    pods = [
+        pod(namespace, f"p-{number}", {"app": "web"}, f"pi-{number % 3}") for namespace in "ba" for number in range(5)
+    ]
+    events = [put(revision, obj) for revision, obj in enumerate(pods, 1)]
+    records = [Record(event.key, event.value or b"", event.revision) for event in events]
+    written, restarted = WatchCache(), WatchCache()
+    written.apply(events)
+    restarted.load(Snapshot(len(events), 0, records, []))
+    for selection in (select(PODS, "", "", ""), select(PODS, "a", "", ""), select(PODS, "", "", "spec.nodeName=pi-1")):
+        found = [[(entry.key, entry.wire, entry.fields) for entry in cache.collection(PODS).select(selection)]
+                 for cache in (written, restarted)]  # fmt: skip
+        assert found[0] == found[1] and found[0]
+
+
+def test_what_objects_say_alike_is_kept_once() -> None:
+    cache = WatchCache()
+    cache.apply([put(number, pod("a", f"p-{number}", {"app": "web"}, "pi-1")) for number in range(1, 3)])
+    one, other = cache.collection(PODS).entries.values()
+    assert one.labels is other.labels == {"app": "web"}
+    assert all(ours is theirs for ours, theirs in zip(one.fields, other.fields, strict=True))
+
+
+def test_what_is_kept_of_labels_is_bounded() -> None:
+    alike = Alike()
+    for number in range(3 * LABELS_MAX):
+        view = alike.view(View({"number": str(number)}, ("",)))
+        assert view.labels == {"number": str(number)}
+    assert len(alike._labels) <= LABELS_MAX
