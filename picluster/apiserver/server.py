@@ -42,7 +42,7 @@ from picluster.apiserver.flowcontrol.controller import FlowControl
 from picluster.apiserver.flowcontrol.dangling import DanglingSchemas
 from picluster.apiserver.flowcontrol.ensuring import BootstrapObjects
 from picluster.apiserver.frontproxy import FrontProxy, Peers
-from picluster.apiserver.health import health_handler, metrics_handler
+from picluster.apiserver.health import HealthFigures, health_handler, metrics_handler
 from picluster.apiserver.http import Features, Handler
 from picluster.apiserver.lane import Lanes
 from picluster.apiserver.metrics import Metrics, StoreCollector
@@ -237,13 +237,15 @@ class ApiServer:
     async def _listen(self) -> None:
         paths = self.features.paths
         checks = {"ping": lambda: True, "store": lambda: self._http is not None}
+        health = HealthFigures()
         for name in ("livez", "healthz", "readyz"):
             more = {"bootstrap": lambda: self._ready} if name != "livez" else {}
-            handler = health_handler(name, {**checks, **more})
+            handler = health_handler(name, {**checks, **more}, health)
             paths[f"/{name}"] = paths[f"/{name}/*"] = handler
         self.registry.virtual[COMPONENT_STATUSES] = component_statuses({"etcd-0": checks["store"]})
         paths.update(wellknown.paths(self.catalog, self._aggregator, lambda: f"{self.config.advertise}:{self.port}"))
-        paths["/metrics"] = metrics_handler(self._metrics)
+        paths["/metrics"] = metrics_handler(self._metrics.render)
+        paths["/metrics/slis"] = metrics_handler(health.render)
         paths.update(dumps.handlers(self.flow_control))
         self._connect_agents()
         handler = Handler(

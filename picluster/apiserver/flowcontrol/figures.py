@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from picluster.apiserver.flowcontrol.controller import FlowControl
+from picluster.apiserver.flowcontrol.controller import FlowControl, Waiting
 
 PREFIX = "apiserver_flowcontrol_"
 LABELS = ("priority_level", "flow_schema")
+READING = frozenset({"get", "list", "watch"})
 
 
 class Figures(Collector):
@@ -37,18 +38,26 @@ class Figures(Collector):
         yield from (rejected, dispatched, waiting, executing, self._waiting_seats())
         in_flight = sum(usage.executing for usage in usages)
         yield GaugeMetricFamily("apiserver_current_inflight_requests", "Requests being served.", in_flight)
-        in_queue = sum(usage.waiting for usage in usages)
-        yield GaugeMetricFamily("apiserver_current_inqueue_requests", "Requests that wait.", in_queue)
+        yield self._waiting_kinds()
         yield from self._seats()
+
+    def _waiting_kinds(self) -> Metric:
+        family = GaugeMetricFamily(
+            "apiserver_current_inqueue_requests", "Requests that wait.", labels=("request_kind",)
+        )
+        waiting = [ticket.what for level in self._control.levels.values() for ticket in level.tickets()]
+        reading = sum(isinstance(what, Waiting) and what.info.verb in READING for what in waiting)
+        family.add_metric(("mutating",), len(waiting) - reading)
+        family.add_metric(("readOnly",), reading)
+        return family
 
     def _waiting_seats(self) -> Metric:
         family = GaugeMetricFamily(f"{PREFIX}current_inqueue_seats", "Seats that are waited for.", labels=LABELS)
         seats = dict.fromkeys(self._control.usages, 0)
         for level in self._control.levels.values():
-            for queue in level.queues():
-                for ticket in queue.tickets:
-                    names = (level.name, ticket.usage.schema)
-                    seats[names] = seats.get(names, 0) + ticket.width
+            for ticket in level.tickets():
+                names = (level.name, ticket.usage.schema)
+                seats[names] = seats.get(names, 0) + ticket.width
         for names, width in seats.items():
             family.add_metric(names, width)
         return family

@@ -117,6 +117,10 @@ class Level:
         """Those that have been used since the start, in order."""
         return [self._queues[index] for index in sorted(self._queues)]
 
+    def tickets(self) -> list[Ticket]:
+        """All who wait."""
+        return [ticket for queue in self._queues.values() for ticket in queue.tickets]
+
     def fits(self, width: int) -> bool:
         """Whether there are seats for so wide a request; what is wider than the level runs alone."""
         return self.executing + width <= self.seats or not self.executing
@@ -167,7 +171,7 @@ class Level:
         return True
 
     def withdraw_all(self) -> list[Ticket]:
-        tickets = [ticket for queue in self._queues.values() for ticket in queue.tickets]
+        tickets = self.tickets()
         for ticket in tickets:
             self.withdraw(ticket)
         return tickets

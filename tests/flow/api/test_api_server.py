@@ -66,6 +66,9 @@ async def test_health(admin: Any, server: ApiServer) -> None:
     verbose = (await admin.get("/readyz?verbose")).body
     assert "[+]store ok\n" in verbose and verbose.endswith("readyz check passed\n")
     assert (await admin.get("/readyz/nonsense")).code == 404
+    slis = (await admin.get("/metrics/slis")).body
+    assert 'kubernetes_healthcheck{name="store",type="readyz"} 1.0' in slis
+    assert 'kubernetes_healthchecks_total{name="ping",status="success",type="livez"} 1.0' in slis
     await server.stop()
 
 
