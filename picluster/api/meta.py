@@ -10,7 +10,6 @@ import random
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
-from os import urandom
 from typing import Any
 
 from picluster.api.types import Object
@@ -22,7 +21,9 @@ NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 RFC3339 = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$")
 
-_RANDOM = random.Random()  # noqa: S311  # names need to differ, not to be secret
+_RANDOM = random.Random()  # noqa: S311  # names and uids need to differ, not to be secret
+_UUID_FREE = 0xFFFFFFFF_FFFF_0FFF_3FFF_FFFFFFFFFFFF
+_UUID_VERSION_4 = 0x00000000_0000_4000_8000_000000000000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -52,10 +53,7 @@ def parse_time(text: str) -> float:
 
 def new_uid() -> str:
     """A random (version 4) UUID, as ``metadata.uid`` has it."""
-    raw = bytearray(urandom(16))
-    raw[6] = raw[6] & 0x0F | 0x40
-    raw[8] = raw[8] & 0x3F | 0x80
-    text = raw.hex()
+    text = f"{_RANDOM.getrandbits(128) & _UUID_FREE | _UUID_VERSION_4:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 

@@ -72,6 +72,19 @@ async def create(target: Target, connections: int) -> dict[str, Any]:
     return await closed_loop(target, connections, make)
 
 
+async def create_apart(target: Target, connections: int) -> dict[str, Any]:
+    """As ``create``, of pods that differ in more than their names."""
+    template = pod("NAME-PLACEHOLDER")
+    before, after = template.split(b"NAME-PLACEHOLDER")
+    ahead, behind = after.split(b"SETTING_0", 1)
+
+    def make(number: int, sequence: int) -> bytes:
+        apart = f"apart-{number}-{sequence}".encode()
+        return request("POST", PODS, before + apart + ahead + b"SETTING_%d" % hash(apart) + behind)
+
+    return await closed_loop(target, connections, make)
+
+
 async def get(target: Target, connections: int) -> dict[str, Any]:
     await seed(target, 1, "get")
     wanted = request("GET", f"{PODS}/get-0")
@@ -195,6 +208,7 @@ async def fan_out(target: Target, watchers: int) -> dict[str, Any]:
 
 SCENARIOS: dict[str, Callable[[Target, int], Awaitable[dict[str, Any]]]] = {
     "create": create,
+    "create-apart": create_apart,
     "get": get,
     "list": list_pods,
     "seed": seed,

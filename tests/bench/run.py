@@ -207,6 +207,7 @@ MEASURES: dict[str, Callable[[], list[Result]]] = {
     "create-1": rate("create", 1, 1200),
     "create-8": rate("create", 8, 3500),
     "create-32": rate("create", 32, 5000),
+    "create-apart-32": rate("create-apart", 32, None),
     "get-1": rate("get", 1, 3500),
     "get-8": rate("get", 8, 9000),
     "list-2000": list_2000,
