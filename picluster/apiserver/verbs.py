@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -38,6 +39,7 @@ from picluster.apiserver.requestinfo import RequestInfo
 from picluster.apiserver.watching import serve_watch
 
 if TYPE_CHECKING:
+    from picluster.apiserver.cache.index import Entry
     from picluster.apiserver.crd.selectable import Later
 
 WHOLE = frozenset({"approval", "ephemeralcontainers", "resize", "status"})
@@ -220,6 +222,13 @@ def _later(call: Call) -> Later | None:
     return selectable.later(call.resource, call.info.query)
 
 
+async def _chosen(call: Call, later: Later, entries: list[Entry]) -> list[Entry]:
+    """Those that are selected once they are converted."""
+    wires = await call.fetched([entry.wire for entry in entries])
+    chosen = zip(entries, wires, strict=True)
+    return [entry for entry, wire in chosen if later.fields.matches_object(orjson.loads(wire))]
+
+
 async def _look(call: Call) -> web.StreamResponse:
     """GET of what is not stored."""
     wanted, name, find = call.wanted(), call.info.target.name, call.registry.virtual.get(call.resource)
@@ -292,8 +301,12 @@ async def _delete(call: Call) -> web.StreamResponse:
 
 async def _delete_collection(call: Call) -> web.StreamResponse:
     write, options, query = call.write(), await _delete_options(call), call.info.query
+    later = _later(call) if "fieldSelector" in query else None
+    choose = None
+    if later is not None:
+        query, choose = later.query, partial(_chosen, call, later)
     wires = await delete.delete_collection(
-        call.registry, write, options, query.get("labelSelector", ""), query.get("fieldSelector", "")
+        call.registry, write, options, query.get("labelSelector", ""), query.get("fieldSelector", ""), choose
     )
     wanted = call.wanted()
     body = call.representation(wanted).many(await call.fetched(wires), {"resourceVersion": str(call.cache.revision)})

@@ -8,6 +8,7 @@ its controller. Rules: ``rest.BeforeDelete`` and the generic store's ``Delete`` 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from picluster.api import errors, meta, strategy
 from picluster.api.resources import (
@@ -58,6 +59,9 @@ JOB_WARNING = (
 )
 
 
+Choose = Callable[[list[Entry]], Awaitable[list[Entry]]]
+
+
 async def delete(registry: Registry, write: Write, options: DeleteOptions) -> Answer:
     """Delete one object, or begin to; raises ``ApiError``."""
     if write.resource is JOBS and not options.propagation and JOB_WARNING not in write.warnings:
@@ -83,11 +87,21 @@ async def delete_admitted(registry: Registry, write: Write, options: DeleteOptio
 
 
 async def delete_collection(
-    registry: Registry, write: Write, options: DeleteOptions, label_selector: str, field_selector: str
+    registry: Registry,
+    write: Write,
+    options: DeleteOptions,
+    label_selector: str,
+    field_selector: str,
+    choose: Choose | None = None,
 ) -> list[bytes]:
-    """Delete everything that the selectors select and return the wire bytes of what was there; raises ``ApiError``."""
+    """Delete everything that the selectors select and return the wire bytes of what was there; raises ``ApiError``.
+
+    ``choose`` narrows it down, where the selectors cannot.
+    """
     selection = select(write.resource, write.namespace, label_selector, field_selector)
     found = list(registry.store.cache.collection(write.resource).select(selection))
+    if choose is not None:
+        found = await choose(found)
     for start in range(0, len(found), DELETED_AT_ONCE_MAX):
         some = found[start : start + DELETED_AT_ONCE_MAX]
         await asyncio.gather(*[_delete_if_there(registry, write, options, entry) for entry in some])

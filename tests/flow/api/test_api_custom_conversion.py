@@ -118,6 +118,14 @@ async def test_fields_are_selected_by_once_they_are_converted(admin: Any, conver
     ]  # fmt: skip
 
 
+async def test_a_collection_is_deleted_by_what_it_is_converted_to(admin: Any, converter: Converter) -> None:
+    for name, host in (("a", "red"), ("b", "blue")):
+        assert (await admin.create(V1, widget(name, hostPort=f"{host}:1"))).code == 201
+    deleted = await admin.delete(f"{V2}?fieldSelector=host%3Dred")
+    assert [item["host"] for item in deleted.body["items"]] == ["red"]
+    assert [item["metadata"]["name"] for item in (await admin.get(V1)).body["items"]] == ["b"]
+
+
 async def test_webhooks_and_policies_see_the_version_that_their_rules_name(admin: Any, converter: Converter) -> None:
     """``matchPolicy: Equivalent``; what a webhook makes of ``v2`` is stored as ``v1``."""
     registration = "/apis/admissionregistration.k8s.io/v1"
