@@ -51,7 +51,7 @@ def member_of(replica_set: Object) -> Member:
         ready=int(status.get("readyReplicas") or 0),
         available=int(status.get("availableReplicas") or 0),
         terminating=int(status.get("terminatingReplicas") or 0),
-        failure=next((condition for condition in conditions if condition["type"] == REPLICA_FAILURE), None),
+        failure=next((condition for condition in conditions if condition.get("type") == REPLICA_FAILURE), None),
     )
 
 
@@ -61,7 +61,7 @@ def has_deadline(deployment: Object) -> bool:
 
 
 def find(conditions: Sequence[Object], kind: str) -> Object | None:
-    return next((condition for condition in conditions if condition["type"] == kind), None)
+    return next((condition for condition in conditions if condition.get("type") == kind), None)
 
 
 def condition(kind: str, status: str, reason: str, message: str, now_s: float) -> Object:
@@ -81,13 +81,13 @@ def with_condition(conditions: Sequence[Object], new: Object) -> list[Object]:
     old = find(conditions, new["type"])
     if old is not None and (old["status"], old.get("reason")) == (new["status"], new["reason"]):
         return list(conditions)
-    if old is not None and old["status"] == new["status"]:
+    if old is not None and old.get("status") == new["status"]:
         new = {**new, "lastTransitionTime": old.get("lastTransitionTime", new["lastTransitionTime"])}
     return [*without_condition(conditions, new["type"]), new]
 
 
 def without_condition(conditions: Sequence[Object], kind: str) -> list[Object]:
-    return [condition for condition in conditions if condition["type"] != kind]
+    return [condition for condition in conditions if condition.get("type") != kind]
 
 
 def counted(deployment: Object, strategy: Strategy, new: Member | None, olds: Sequence[Member], now_s: float) -> Object:
@@ -156,7 +156,7 @@ def _progress(
         return with_condition(conditions, done)
     if moves(deployment.get("status") or {}, status):
         new = condition(PROGRESSING, "True", UPDATED, f"{subject} is progressing.", now_s)
-        if current is not None and current["status"] == "True":
+        if current is not None and current.get("status") == "True":
             new["lastTransitionTime"] = current.get("lastTransitionTime", new["lastTransitionTime"])
         return [*without_condition(conditions, PROGRESSING), new]  # also when only its update time is new
     if is_timed_out(deployment, status, now_s):

@@ -141,7 +141,7 @@ class PodGarbageCollector(Controller):
                 "message": disruption,
             }
             set_condition(noted, target, now_rfc3339(self.clock.now()))
-            status["conditions"] = [condition for condition in noted if condition["type"] == "DisruptionTarget"]
+            status["conditions"] = [condition for condition in noted if condition.get("type") == "DisruptionTarget"]
         patch = {"metadata": {"uid": metadata["uid"]}, "status": status}
         try:
             await self.client.patch(

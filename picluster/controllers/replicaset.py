@@ -67,7 +67,7 @@ def new_status(
 
 
 def _conditions(old: list[Any], failure: str | None, making: bool, now_s: float) -> list[Object]:
-    kept = [condition for condition in old if condition["type"] != "ReplicaFailure"]
+    kept = [condition for condition in old if condition.get("type") != "ReplicaFailure"]
     if failure is None:
         return kept
     if len(kept) < len(old):

@@ -58,7 +58,11 @@ class Binder:
         self._recorder.event(obj, "Warning", "FailedScheduling", message)
         condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
         for known in (obj.get("status") or {}).get("conditions") or []:
-            if known["type"] == "PodScheduled" and known["status"] == "False" and known.get("message") == message:
+            if (
+                known.get("type") == "PodScheduled"
+                and known.get("status") == "False"
+                and known.get("message") == message
+            ):
                 return
         condition["lastTransitionTime"] = meta.now_rfc3339(self._clock.now())
         metadata = obj["metadata"]

@@ -237,7 +237,7 @@ def trimmed(pod: Object) -> Object:
         "spec": kept,
         "status": {
             "phase": status.get("phase"),
-            "conditions": [c for c in status.get("conditions") or [] if c["type"] == "PodScheduled"],
+            "conditions": [c for c in status.get("conditions") or [] if c.get("type") == "PodScheduled"],
         },
     }
 

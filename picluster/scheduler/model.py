@@ -270,6 +270,6 @@ def node_info(node: Object) -> NodeInfo:
         cpu=allocatable.get("cpu", 0),
         memory=allocatable.get("memory", 0),
         images={
-            name: image.get("sizeBytes", 0) for image in status.get("images") or () for name in image["names"] or ()
+            name: image.get("sizeBytes", 0) for image in status.get("images") or () for name in image.get("names") or ()
         },
     )

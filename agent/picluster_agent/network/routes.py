@@ -40,7 +40,7 @@ def peers(nodes: Iterable[Object], node_name: str) -> list[Route]:
     for node in nodes:
         cidr = (node.get("spec") or {}).get("podCIDR")
         addresses = (node.get("status") or {}).get("addresses") or []
-        ip = next((entry["address"] for entry in addresses if entry["type"] == "InternalIP"), None)
+        ip = next((entry.get("address") for entry in addresses if entry.get("type") == "InternalIP"), None)
         if cidr and ip and node["metadata"]["name"] != node_name:
             routes.append(Route(cidr, via=ip))
     return routes

@@ -120,11 +120,11 @@ class NodeLifecycleController(Controller):
         if node is None or key in self._suspects or self._is_silent(key, self.clock.monotonic()):
             return None
         ready = get_condition(node, "Ready")
-        if ready is None or ready["status"] == "Unknown":
+        if ready is None or ready.get("status") == "Unknown":
             return None  # it was given up and has not spoken for itself again
         if await self._is_miswired(node):
             return MISWIRED_RETRY_S
-        wanted = frozenset() if ready["status"] == "True" else effects.NOT_READY_TAINTS
+        wanted = frozenset() if ready.get("status") == "True" else effects.NOT_READY_TAINTS
         await self._effects.set_taints(node, wanted | effects.pressure_taints(node))
         if ready["status"] != "True":
             await self._effects.mark_pods_not_ready(self._pods_on(key))
@@ -266,7 +266,7 @@ class NodeLifecycleController(Controller):
 
 def _address(node: Object) -> str | None:
     addresses = (node.get("status") or {}).get("addresses") or []
-    return next((entry["address"] for entry in addresses if entry["type"] == "InternalIP"), None)
+    return next((entry.get("address") for entry in addresses if entry.get("type") == "InternalIP"), None)
 
 
 def _agent_port(node: Object) -> int:

@@ -101,12 +101,12 @@ class Effects:
         conditions = [dict(entry) for entry in (node.get("status") or {}).get("conditions") or []]
         changed = False
         for kind in CONDITIONS:
-            known = next((entry for entry in conditions if entry["type"] == kind), None)
+            known = next((entry for entry in conditions if entry.get("type") == kind), None)
             if known is None:
                 known = {"type": kind, "lastHeartbeatTime": node["metadata"].get("creationTimestamp")}
                 known |= {"reason": "NodeStatusNeverUpdated", "message": "Kubelet never posted node status."}
                 conditions.append(known)
-            elif known["status"] == "Unknown":
+            elif known.get("status") == "Unknown":
                 continue
             else:
                 known |= {"reason": "NodeStatusUnknown", "message": "Kubelet stopped posting node status."}
