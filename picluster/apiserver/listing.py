@@ -68,14 +68,14 @@ async def list_page(cache: WatchCache, resource: Resource, namespace: str, query
         token = decode_token(query["continue"])
         if query.get("resourceVersion") not in (None, "", "0"):
             raise errors.bad_request("specifying resource version is not allowed when using continue")
-        return _continued(cache, collection, selection, limit, token)
+        return _continued(cache, resource, selection, limit, token)
     revision, undo = cache.revision, {}
     if (wanted := resource_version(query)) > 0:
         await wait_until_fresh(cache, wanted)
         revision = cache.revision
         match = query.get("resourceVersionMatch")
         if match == "Exact" or (not match and limit > 0):
-            revision, undo = wanted, collection.undo(wanted)
+            revision, undo = wanted, cache.undo(resource, wanted)
     return _page(collection, selection, limit, Token(revision, ""), undo)
 
 
@@ -99,11 +99,12 @@ def resource_version(query: Query) -> int:
     return int(text)
 
 
-def _continued(cache: WatchCache, collection: Collection, selection: Selection, limit: int, token: Token) -> Page:
+def _continued(cache: WatchCache, resource: Resource, selection: Selection, limit: int, token: Token) -> Page:
+    collection = cache.collection(resource)
     if token.revision < 0:
         return _page(collection, selection, limit, Token(cache.revision, token.start), {})
     try:
-        undo = collection.undo(token.revision)
+        undo = cache.undo(resource, token.revision)
     except errors.ApiError:
         raise ContinueExpired(Token(-1, token.start)) from None
     return _page(collection, selection, limit, token, undo)

@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
+from picluster.api import errors
 from picluster.api.resources import STORED, Resource
 from picluster.api.serialize import PREFIX, splice
 from picluster.apiserver.cache.collection import Collection, ReadView
@@ -130,6 +131,12 @@ class WatchCache:
             collection.history.forget(revision)
             if collection.resource == _nameless(name) and collection.is_empty:
                 del self.collections[name]
+
+    def undo(self, resource: Resource, revision: int) -> dict[str, Entry | None]:
+        """``Collection.undo``; what is compacted is past for every collection, also one that did not change since."""
+        if revision < self._forgotten:
+            raise errors.expired("The resourceVersion for the provided list is too old.")
+        return self.collection(resource).undo(revision)
 
     def end_watches(self) -> None:
         """Let every watch end in order: the server stops."""

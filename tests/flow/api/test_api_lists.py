@@ -105,6 +105,21 @@ async def test_an_expired_token_comes_with_one_to_go_on(admin: Any, server: ApiS
     assert names(rest) == ["b", "bb", "c"]
 
 
+async def test_a_token_expires_with_its_revision_whatever_changed_since(admin: Any, server: ApiServer) -> None:
+    await fill(admin, "a", "b", "c")
+    token = (await admin.get(f"{MAPS}?limit=1")).body["metadata"]["continue"]
+    server.cache.forget(server.cache.revision)
+    assert names(await admin.get(f"{MAPS}?limit=1&continue={token}")) == ["b"], "the newest revision there is"
+    await admin.create("/api/v1/namespaces/default/secrets", {"metadata": {"name": "other"}})
+    server.cache.forget(server.cache.revision)
+    expired = await admin.get(f"{MAPS}?limit=1&continue={token}")
+    assert (expired.code, expired.body["reason"]) == (410, "Expired")
+    rest = await admin.get(f"{MAPS}?limit=1&continue={expired.body['metadata']['continue']}")
+    assert names(rest) == ["b"] and rest.body["metadata"]["remainingItemCount"] == 1
+    last = await admin.get(f"{MAPS}?limit=1&continue={rest.body['metadata']['continue']}")
+    assert names(last) == ["c"] and last.version == rest.version
+
+
 @pytest.mark.parametrize("token", ["!!!", "bm90IGpzb24", "e30"])
 async def test_tokens_that_are_none(admin: Any, token: str) -> None:
     answer = await admin.get(f"{MAPS}?limit=1&continue={token}")
