@@ -35,7 +35,7 @@ from picluster.apiserver.registry import patch as patching
 from picluster.apiserver.registry.options import DeleteOptions, delete_options, write_options
 from picluster.apiserver.registry.registry import Registry, Write
 from picluster.apiserver.representation import Converted, MetadataOnly, Plain, Representation, Table, TableStream
-from picluster.apiserver.requestinfo import RequestInfo
+from picluster.apiserver.requestinfo import RequestInfo, validate_list_options
 from picluster.apiserver.watching import serve_watch
 
 if TYPE_CHECKING:
@@ -301,6 +301,7 @@ async def _delete(call: Call) -> web.StreamResponse:
 
 async def _delete_collection(call: Call) -> web.StreamResponse:
     write, options, query = call.write(), await _delete_options(call), call.info.query
+    validate_list_options(query, watching=False)
     later = _later(call) if "fieldSelector" in query else None
     choose = None
     if later is not None:
