@@ -302,7 +302,9 @@ def _head_of(response: web.Response, length: int, now_s: float) -> bytes:
 
 @lru_cache(maxsize=64)
 def _status_line(code: int) -> str:
-    return f"HTTP/1.1 {code} {HTTPStatus(code).phrase}\r\n"
+    """A webhook may refuse with a code that has no name."""
+    phrase = HTTPStatus(code).phrase if code in HTTPStatus._value2member_map_ else ""
+    return f"HTTP/1.1 {code} {phrase}\r\n"
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -38,9 +45,9 @@ class Metrics:
         self.store_seconds = Timings(
             "picluster_store_write_seconds", "Time from a write to its acknowledged commit.", ("operation",)
         )
-        for collector in (self._cache_figures, self.requests, self.store_seconds):
-            self.registry.register(collector)
+        self.registry.register(self._cache_figures)
         ProcessCollector(registry=self.registry)
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.flow_wait_seconds = Histogram(
             "apiserver_flowcontrol_request_wait_duration_seconds",
             "Time that requests waited in a queue of their priority level.",
@@ -90,7 +97,8 @@ class Metrics:
         self.registry.register(collector)
 
     def render(self) -> bytes:
-        return generate_latest(self.registry)
+        text = self.requests.text() + self.store_seconds.text()
+        return text.encode() + generate_latest(self.registry)
 
 
 class StoreCollector(Collector):
