@@ -5,12 +5,12 @@ The annotation is what is left of a field of the beta versions (``pkg/apis/apps/
 
 from __future__ import annotations
 
-from picluster.api.strategy.shared import spec_changed, status_at_first
+from picluster.api.strategy.shared import never_absent, spec_changed
 from picluster.api.types import Object
 
 TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
-_no_status = status_at_first(
+_no_status, update_status = never_absent(
     {"currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0}
 )
 changed = spec_changed

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from picluster.api.strategy.shared import status_at_first
+from picluster.api.strategy.shared import never_absent
 
-create = status_at_first({"desiredReplicas": 0})
+create, update_status = never_absent({"desiredReplicas": 0})

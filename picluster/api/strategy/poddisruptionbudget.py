@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from picluster.api.strategy.shared import spec_changed, status_at_first
+from picluster.api.strategy.shared import never_absent, spec_changed
 
-create = status_at_first({"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0})
+create, update_status = never_absent(
+    {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0}
+)
 changed = spec_changed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from picluster.api.strategy.shared import spec_changed, status_at_first
+from picluster.api.strategy.shared import never_absent, spec_changed
 
-create = status_at_first({"replicas": 0})
+create, update_status = never_absent({"replicas": 0})
 changed = spec_changed

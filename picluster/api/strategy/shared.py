@@ -7,14 +7,23 @@ from collections.abc import Callable
 from picluster.api.strategy import keep
 from picluster.api.types import Object
 
+Create = Callable[[Object, str], None]
+Update = Callable[[Object, Object], None]
 
-def status_at_first(status: Object) -> Callable[[Object, str], None]:
-    """A ``create`` that gives a new object ``status``, whatever the client says: the fields that are never absent."""
+
+def never_absent(status: Object) -> tuple[Create, Update]:
+    """A ``create`` and an ``update_status`` of a kind whose status always has the fields of ``status``.
+
+    A new object has just these, whatever the client says; an update gives those that the client leaves out.
+    """
 
     def create(obj: Object, now: str) -> None:
         obj["status"] = dict(status)
 
-    return create
+    def update_status(new: Object, old: Object) -> None:
+        new["status"] = {**status, **(new.get("status") or {})}
+
+    return create, update_status
 
 
 def never(new: Object, old: Object) -> bool:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from picluster.api.strategy.shared import keep_metadata, status_at_first
+from picluster.api.strategy.shared import keep_metadata, never_absent
+from picluster.api.types import Object
 
-create = status_at_first({"attached": False})
-update_status = keep_metadata
+create, _complete = never_absent({"attached": False})
+
+
+def update_status(new: Object, old: Object) -> None:
+    keep_metadata(new, old)
+    _complete(new, old)

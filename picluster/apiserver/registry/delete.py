@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 
 from picluster.api import errors, meta, strategy
 from picluster.api.resources import (
+    CSI_DRIVERS,
+    CSI_NODES,
     DEVICE_CLASSES,
     JOBS,
     NAMESPACES,
@@ -26,6 +28,9 @@ from picluster.api.resources import (
     RESOURCE_SLICES,
     SERVICE_ACCOUNTS,
     SERVICES,
+    STORAGE_CLASSES,
+    VOLUME_ATTACHMENTS,
+    VOLUME_ATTRIBUTES_CLASSES,
     Resource,
 )
 from picluster.api.types import Object
@@ -48,7 +53,8 @@ DELETED_AT_ONCE_MAX = 64
 """How many objects of a collection are deleted at the same time, so that they share the store's commits."""
 SHOWN_WHEN_DELETED = frozenset({
     PODS, SERVICES, SERVICE_ACCOUNTS, POD_TEMPLATES, RESOURCE_QUOTAS, PERSISTENT_VOLUMES, PERSISTENT_VOLUME_CLAIMS,
-    DEVICE_CLASSES, RESOURCE_CLAIMS, RESOURCE_CLAIM_TEMPLATES, RESOURCE_SLICES,
+    DEVICE_CLASSES, RESOURCE_CLAIMS, RESOURCE_CLAIM_TEMPLATES, RESOURCE_SLICES, STORAGE_CLASSES, VOLUME_ATTACHMENTS,
+    VOLUME_ATTRIBUTES_CLASSES, CSI_DRIVERS, CSI_NODES,
 })  # fmt: skip
 """Kinds whose deletion answers with the object instead of a Status (``ReturnDeletedObject``)."""
 ORPHANING = frozenset({JOBS, REPLICATION_CONTROLLERS})

@@ -11,14 +11,17 @@ from picluster.api import defaults, strategy
 from picluster.api.errors import ApiError
 from picluster.api.resources import (
     CONFIGMAPS,
+    DAEMONSETS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
     NAMESPACES,
     NODES,
+    POD_DISRUPTION_BUDGETS,
     PODS,
     REPLICASETS,
     SECRETS,
     SERVICES,
+    VOLUME_ATTACHMENTS,
     Resource,
 )
 from picluster.api.types import Object
@@ -136,6 +139,24 @@ def test_a_status_update_leaves_the_spec() -> None:
         assert updated["status"] == {"replicas": 5}
         assert updated["metadata"]["labels"] == labels
         assert updated["metadata"]["generation"] == 3
+
+
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [
+        (REPLICASETS, {"replicas": 0}),
+        (DAEMONSETS, {"currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0,
+                      "numberReady": 0}),
+        (POD_DISRUPTION_BUDGETS, {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0,
+                                  "expectedPods": 0}),
+        (VOLUME_ATTACHMENTS, {"attached": False}),
+    ],
+)  # fmt: skip
+def test_some_fields_of_a_status_are_never_absent(resource: Resource, expected: Object) -> None:
+    assert _created(resource, {"metadata": {"name": "a"}, "status": {"replicas": 9}})["status"] == expected
+    new: Object = {"metadata": {}, "spec": {}, "status": {"conditions": []}}
+    updated = strategy.prepare_update(resource, new, _old(spec={}, status={}), "status")
+    assert updated["status"] == {**expected, "conditions": []}
 
 
 def test_a_pod_status_update_keeps_owners_and_quality_of_service() -> None:
