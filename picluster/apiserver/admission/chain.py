@@ -109,6 +109,8 @@ class Chain:
 
     def __init__(self, plugins: Collection[Plugin], disabled: Collection[str] = ()) -> None:
         self._plugins = tuple(plugin for plugin in plugins if plugin.name not in disabled)
+        self._all_mutating = tuple(plugin for plugin in self._plugins if isinstance(plugin, Mutating))
+        self._all_validating = tuple(plugin for plugin in self._plugins if isinstance(plugin, Validating))
         self._mutating: dict[Combination, tuple[Mutating, ...]] = {}
         self._validating: dict[Combination, tuple[Validating, ...]] = {}
 
@@ -116,7 +118,7 @@ class Chain:
         key = (attributes.resource, attributes.subresource, attributes.operation)
         plugins = self._mutating.get(key)
         if plugins is None:
-            plugins = self._mutating[key] = tuple(p for p in self._concerned(key) if isinstance(p, Mutating))
+            plugins = self._mutating[key] = tuple(p for p in self._all_mutating if p.concerns(*key))
         for plugin in plugins:
             await plugin.admit(attributes)
         if attributes.again is not None and attributes.again.wanted:
@@ -128,7 +130,7 @@ class Chain:
         key = (attributes.resource, attributes.subresource, attributes.operation)
         plugins = self._validating.get(key)
         if plugins is None:
-            plugins = self._validating[key] = tuple(p for p in self._concerned(key) if isinstance(p, Validating))
+            plugins = self._validating[key] = tuple(p for p in self._all_validating if p.concerns(*key))
         for plugin in plugins:
             await plugin.validate(attributes)
 

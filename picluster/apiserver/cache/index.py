@@ -7,7 +7,7 @@ pod) finds exactly these and skips the rest.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from sys import intern
 from typing import Any, NamedTuple
@@ -86,12 +86,21 @@ class Indexer:
 
     def __init__(self, resource: Resource) -> None:
         self.paths: tuple[str, ...] = tuple(path for path in resource.fields if path not in METADATA_FIELDS)
-        sources = ["source.component" if _is_source(resource, path) else SOURCES.get(path, path) for path in self.paths]
-        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(_view_of(sources)).decode
-        self._read = _reader(sources)
+        self._sources = [
+            "source.component" if _is_source(resource, path) else SOURCES.get(path, path) for path in self.paths
+        ]
         self._fallback = (
             (self.paths.index("source"), self.paths.index("reportingComponent")) if resource is CORE_EVENTS else None
         )
+
+    @cached_property
+    def _decode(self) -> Callable[[bytes], Any]:
+        """Made for the first object: half the resources have none."""
+        return msgspec.json.Decoder(_view_of(self._sources)).decode
+
+    @cached_property
+    def _read(self) -> Callable[[Any], tuple[str, ...]]:
+        return _reader(self._sources)
 
     def view(self, wire: bytes) -> View:
         decoded = self._decode(wire)
