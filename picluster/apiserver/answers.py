@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 from picluster.api import errors
 from picluster.api.types import Object
 from picluster.apiserver import yamlbody
-from picluster.apiserver.negotiate import JSON, YAML
+from picluster.apiserver.negotiate import JSON, YAML, accepted
 from picluster.apiserver.pieces import Pieces, Zipped, zipped
 
 PEOPLES_PROGRAMS = ("curl", "Wget", "Mozilla/5.0")
@@ -63,10 +63,7 @@ async def respond(
     request: web.BaseRequest, code: int, body: bytes | Pieces, media_type: str = JSON, warnings: Sequence[str] = ()
 ) -> web.Response:
     """The response with ``body`` (JSON), as the client wants it: YAML, indented, compressed."""
-    if media_type == YAML:
-        body = yamlbody.encode(bytes(body))
-    elif _pretty(request):
-        body = orjson.dumps(orjson.loads(bytes(body)), option=orjson.OPT_INDENT_2)
+    body = _written(request, body, media_type)
     headers = {"Content-Type": media_type, "Cache-Control": CACHE_CONTROL}
     if len(body) >= GZIP_MIN_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
         headers["Content-Encoding"] = "gzip"
@@ -75,6 +72,20 @@ async def respond(
             return _response(code, Zipped(body), headers, warnings)
         body = await asyncio.get_running_loop().run_in_executor(None, zipped, body)
     return _response(code, body, headers, warnings)
+
+
+def _written(request: web.BaseRequest, body: bytes | Pieces, media_type: str) -> bytes | Pieces:
+    if media_type == YAML:
+        return yamlbody.encode(bytes(body))
+    if _pretty(request):
+        return orjson.dumps(orjson.loads(bytes(body)), option=orjson.OPT_INDENT_2)
+    return body
+
+
+def asked_type(request: web.BaseRequest) -> str:
+    """How a client reads what has one form only; JSON, if it does not say."""
+    header = request.headers.get("Accept", "")
+    return JSON if "yaml" not in header else accepted(header).media_type
 
 
 def _response(
@@ -104,14 +115,20 @@ def _pretty(request: web.BaseRequest) -> bool:
     return request.headers.get("User-Agent", "").startswith(PEOPLES_PROGRAMS)
 
 
-def error_response(error: errors.ApiError) -> web.Response:
-    headers = {"Content-Type": JSON, "Cache-Control": CACHE_CONTROL}
+def error_response(error: errors.ApiError, request: web.BaseRequest) -> web.Response:
+    """The refusal as the client reads it; JSON, if that is what is refused (``ErrorNegotiated``)."""
+    try:
+        media_type = asked_type(request)
+    except errors.ApiError:
+        media_type = JSON
+    headers = {"Content-Type": media_type, "Cache-Control": CACHE_CONTROL}
     retry_after_s = (error.details or {}).get("retryAfterSeconds")
     if retry_after_s:
         headers["Retry-After"] = str(retry_after_s)
     if isinstance(error, NotAllowed):
         headers["Allow"] = ", ".join(error.methods)
-    return _response(error.code, orjson.dumps(error.status()), headers, error.warnings)
+    body = _written(request, orjson.dumps(error.status()), media_type)
+    return _response(error.code, body, headers, error.warnings)
 
 
 def warning_header(text: str) -> str:

@@ -116,11 +116,11 @@ class Handler:
             serving = self._serve(request, info, passage)
             response = await (serving if not timed else within(info.query["timeout"], serving))
         except errors.ApiError as error:
-            response = error_response(error)
+            response = error_response(error, request)
         except web.HTTPRequestEntityTooLarge:
-            response = error_response(errors.request_too_large(BODY_MAX_BYTES))
+            response = error_response(errors.request_too_large(BODY_MAX_BYTES), request)
         except StorageError as error:
-            response = error_response(errors.unavailable(str(error)))
+            response = error_response(errors.unavailable(str(error)), request)
         except ConnectionError:
             if passage.trail is not None:
                 passage.trail.completed(None)
@@ -128,7 +128,7 @@ class Handler:
         except Exception as error:  # a bug must be answered, or its client waits for ever
             log.exception("%s %s failed", request.method, request.path)
             self._metrics.terminated(Key(request.method) if info is None else key_of(info), 500)
-            response = error_response(errors.internal(str(error)))
+            response = error_response(errors.internal(str(error)), request)
         if passage.flow is not None and not response.prepared:
             response.headers.update(passage.flow.headers)
         if passage.trail is not None:

@@ -244,6 +244,7 @@ class ApiServer:
             paths[f"/{name}"] = paths[f"/{name}/*"] = handler
         self.registry.virtual[COMPONENT_STATUSES] = component_statuses({"etcd-0": checks["store"]})
         paths.update(wellknown.paths(self.catalog, self._aggregator, lambda: f"{self.config.advertise}:{self.port}"))
+        paths.update(dict.fromkeys(wellknown.INDEX, wellknown.index(self.catalog, paths)))
         paths["/metrics"] = metrics_handler(self._metrics.render)
         paths["/metrics/slis"] = metrics_handler(health.render)
         paths.update(dumps.handlers(self.flow_control))

@@ -5,7 +5,7 @@ Discovery and OpenAPI are written when first asked for, and kept as bytes until 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import orjson
 from aiohttp import web
@@ -15,7 +15,7 @@ from picluster.api.types import Object
 from picluster.apiserver import discovery, openapi_proto
 from picluster.apiserver.aggregation import merge
 from picluster.apiserver.aggregation.aggregator import Aggregator
-from picluster.apiserver.answers import only_got, respond
+from picluster.apiserver.answers import asked_type, only_got, respond
 from picluster.apiserver.catalog import Catalog
 from picluster.apiserver.http import PathHandler
 from picluster.apiserver.negotiate import JSON, prefers
@@ -25,6 +25,7 @@ from picluster.apiserver.tagged import respond_hashed, respond_tagged
 from picluster.apiserver.version import version
 
 AGGREGATED = ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2")
+INDEX = frozenset(("/", "/index.html"))
 OPENAPI_TYPES = (JSON, "*/*", "application/*")
 
 
@@ -115,6 +116,19 @@ class Written:
             self._documents = Documents(tuple(self._catalog), self._catalog.definitions(), self._documents)
 
 
+def index(catalog: Catalog, others: Mapping[str, PathHandler]) -> PathHandler:
+    """The handler that lists all paths (``routes/index.go``)."""
+
+    async def listed(request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
+        found = {path for path in others if not path.endswith("/*")} - INDEX
+        for row in catalog:
+            version = f"/apis/{row.group}/{row.version}" if row.group else f"/api/{row.version}"
+            found |= {version, version.rpartition("/")[0]}
+        return await respond(request, 200, orjson.dumps({"paths": sorted(found)}))
+
+    return listed
+
+
 def paths(catalog: Catalog, aggregator: Aggregator, server_address: Callable[[], str]) -> dict[str, PathHandler]:
     """The handlers by path, as ``Features.paths`` wants them; ``server_address`` is ``host:port``."""
     written = Written(catalog, aggregator, server_address)
@@ -126,7 +140,7 @@ def paths(catalog: Catalog, aggregator: Aggregator, server_address: Callable[[],
             return await respond_tagged(request, written.aggregated(path), discovery.AGGREGATED_TYPE)
         body = written.legacy(path)
         only_got(request)
-        return await respond(request, 200, body)
+        return await respond(request, 200, body, asked_type(request))
 
     async def swagger(request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
         accept = request.headers.get("Accept", JSON)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
@@ -157,20 +158,20 @@ async def test_keys_that_yaml_says_twice(admin: Any, method: str) -> None:
     if method == "PUT":
         path, code = f"{MAPS}/a", 200
         await admin.create(MAPS, config_map())
-    yaml = {"Content_Type": "application/yaml"}
-    refused = await admin(method, f"{path}?fieldValidation=Strict", DOUBLED, **yaml)
+    typed = {"Content_Type": "application/yaml"}
+    refused = await admin(method, f"{path}?fieldValidation=Strict", DOUBLED, **typed)
     assert (refused.code, refused.body["reason"]) == (400, "BadRequest")
     assert refused.body["message"] == (
         'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: yaml: unmarshal errors:\n'
         f'  {LINES[0]}\n  {LINES[1]}, unknown field "colour"'
     )
     told = [f'299 - "{line}"'.replace('key "', 'key \\"').replace('" already', '\\" already') for line in LINES]
-    warned = await admin(method, path, DOUBLED, **yaml)
+    warned = await admin(method, path, DOUBLED, **typed)
     assert (warned.code, warned.warnings) == (code, [*told, '299 - "unknown field \\"colour\\""'])
     assert warned.body["data"] == {"a": "c"} and warned.body["metadata"]["labels"] == {"x": "z"}
     await admin.delete(f"{MAPS}/a")
     if method == "POST":
-        assert (await admin(method, f"{path}?fieldValidation=Ignore", DOUBLED, **yaml)).warnings == []
+        assert (await admin(method, f"{path}?fieldValidation=Ignore", DOUBLED, **typed)).warnings == []
 
 
 async def test_keys_that_an_applied_configuration_says_twice(admin: Any) -> None:
@@ -265,3 +266,21 @@ async def test_numbers_of_a_list_are_numbers(admin: Any, query: str) -> None:
 async def test_methods_that_other_paths_take(admin: Any, method: str, path: str, code: int, allowed: str) -> None:
     answer = await admin(method, path)
     assert (answer.code, answer.headers.get("Allow")) == (code, allowed)
+
+
+async def test_the_index_lists_the_paths(admin: Any, server: Any, caller: Any) -> None:
+    paths = (await admin.get("/")).body["paths"]
+    assert paths == sorted(paths) == (await admin.get("/index.html")).body["paths"]
+    for path in ("/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/healthz", "/openapi/v3", "/version"):
+        assert path in paths
+    assert (await (await caller(server, None)).get("/")).code in (401, 403)
+
+
+async def test_refusals_and_discovery_are_told_in_yaml(admin: Any) -> None:
+    for path in (f"{MAPS}/none", "/api", "/apis/apps/v1"):
+        answer = await admin.get(path, Accept="application/yaml")
+        assert answer.headers["Content-Type"] == "application/yaml"
+        assert yaml.safe_load(answer.body)["kind"] in ("Status", "APIVersions", "APIResourceList")
+    assert (await admin.get(MAPS, Accept="text/yaml")).body["reason"] == "NotAcceptable"
+    async with admin.session.get(f"{MAPS}/none?pretty=true") as response:
+        assert (await response.text()).startswith('{\n  "kind": "Status"')
