@@ -89,7 +89,9 @@ async def bind(admin: Any, kind: str, made: dict[str, Any], **spec: Any) -> None
 
 
 async def test_policies(admin: Any) -> None:
-    spec: dict[str, Any] = {"validations": [{"expression": "object.metadata.name != 'b'"}, {"expression": "object.data.x == ''"}]}
+    spec: dict[str, Any] = {
+        "validations": [{"expression": "object.metadata.name != 'b'"}, {"expression": "object.data.x == ''"}]
+    }
     await bind(
         admin, "Validating", policy("Validating", "v", failurePolicy="Ignore", **spec), validationActions=["Deny"]
     )
