@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from picluster.api.errors import FieldError, forbidden_field, invalid_value, required
+from picluster.api.errors import FieldError, forbidden_field, invalid_value, not_supported, required
 from picluster.api.types import Object
 from picluster.api.validation import metadata, workloads
-from picluster.api.validation.common import at_most_100_percent, count_or_percent, is_zero, not_negative, one_of
+from picluster.api.validation.common import at_most_100_percent, count_or_percent, is_zero, not_negative
 
 Failures = list[FieldError]
 
@@ -53,7 +53,8 @@ def _spec(deployment: Object, failures: Failures) -> None:
 
 def _strategy(strategy: Object, failures: Failures) -> None:
     path, rolling = "spec.strategy", strategy.get("rollingUpdate")
-    one_of(strategy.get("type"), STRATEGIES, f"{path}.type", failures)
+    if strategy.get("type") not in STRATEGIES:
+        failures.append(not_supported(path, strategy, STRATEGIES))
     if strategy.get("type") == "Recreate" and rolling is not None:
         detail = "may not be specified when strategy `type` is 'Recreate'"
         failures.append(forbidden_field(f"{path}.rollingUpdate", detail))

@@ -6,6 +6,7 @@ from picluster.api import names
 from picluster.api.errors import FieldError, forbidden_field, invalid_value, not_supported, required
 from picluster.api.types import Object
 from picluster.api.validation import metadata, workloads
+from picluster.api.validation.claims import claim_spec
 from picluster.api.validation.common import (
     NOT_NEGATIVE,
     at_most_100_percent,
@@ -31,6 +32,7 @@ def validate(statefulset: Object) -> Failures:
     if service := spec.get("serviceName"):
         named(names.dns1123_label(service), "spec.serviceName", service, failures)
     _spec(spec, failures)
+    _claims(spec.get("volumeClaimTemplates") or [], failures)
     return failures
 
 
@@ -72,7 +74,27 @@ def _spec(spec: Object, failures: Failures) -> None:
     start = (spec.get("ordinals") or {}).get("start", 0)
     if start < 0:
         failures.append(invalid_value("spec.ordinals.start", start, NOT_NEGATIVE))
-    workloads.selector_and_template(spec, failures, selector_of="statefulset", template_of="StatefulSet")
+    whole = {**spec, "template": _with_claims(spec)}
+    workloads.selector_and_template(whole, failures, selector_of="statefulset", template_of="StatefulSet")
+
+
+def _claims(templates: list[Object], failures: Failures) -> None:
+    for index, template in enumerate(templates):
+        path, meta = f"spec.volumeClaimTemplates[{index}]", template.get("metadata") or {}
+        metadata.check_labels(meta.get("labels") or {}, f"{path}.metadata.labels", failures)
+        metadata.check_annotations(meta.get("annotations") or {}, f"{path}.metadata.annotations", failures)
+        claim_spec(template.get("spec") or {}, f"{path}.spec", failures)
+
+
+def _with_claims(spec: Object) -> Object:
+    """The template as its pods are: each claim is a volume of its name, unless the template has one already."""
+    template = spec.get("template") or {}
+    pod = template.get("spec") or {}
+    volumes = pod.get("volumes") or []
+    known = {volume.get("name") for volume in volumes}
+    claimed = [(claim.get("metadata") or {}).get("name") for claim in spec.get("volumeClaimTemplates") or ()]
+    added = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in claimed if name not in known]
+    return {**template, "spec": {**pod, "volumes": [*volumes, *added]}}
 
 
 def _strategy(strategy: Object, failures: Failures) -> None:

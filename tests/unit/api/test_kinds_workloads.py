@@ -30,7 +30,12 @@ TEMPLATE: Object = {"metadata": {"labels": {"app": "web"}}, "spec": POD}
 RC: Object = {"template": TEMPLATE}
 APPS: Object = {"selector": {"matchLabels": {"app": "web"}}, "template": TEMPLATE}
 DEADLINE: Object = {**TEMPLATE, "spec": {**POD, "activeDeadlineSeconds": 5, "restartPolicy": "Never"}}
-CLAIM: Object = {"metadata": {"name": "d"}, "spec": {"resources": {"requests": {"storage": "1024Mi"}}}}
+CLAIM: Object = {
+    "metadata": {"name": "d"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1024Mi"}}},
+}
+MOUNTED: Object = {**TEMPLATE, "spec": {"containers": [
+    {"name": "c", "image": "i", "volumeMounts": [{"name": "d", "mountPath": "/d"}]}]}}  # fmt: skip
 HPA: Object = {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "web"}}
 NOT_NEGATIVE = "must be greater than or equal to 0"
 
@@ -39,13 +44,14 @@ NOT_NEGATIVE = "must be greater than or equal to 0"
     ("resource", "body", "expected"),
     [
         (REPLICATION_CONTROLLERS, {"spec": RC}, {"replicas": 1, "selector": {"app": "web"}}),
-        (STATEFULSETS, {"spec": {**APPS, "volumeClaimTemplates": [CLAIM]}},
+        (STATEFULSETS, {"spec": {**APPS, "template": MOUNTED, "volumeClaimTemplates": [CLAIM]}},
          {"replicas": 1, "podManagementPolicy": "OrderedReady", "revisionHistoryLimit": 10,
           "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0, "maxUnavailable": 1}},
           "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
           "volumeClaimTemplates": [{
               "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "d"},
-              "spec": {"resources": {"requests": {"storage": "1Gi"}}, "volumeMode": "Filesystem"},
+              "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}},
+                       "volumeMode": "Filesystem"},
               "status": {"phase": "Pending"}}]}),
         (STATEFULSETS, {"spec": {**APPS, "updateStrategy": {"type": "OnDelete"}}},
          {"updateStrategy": {"type": "OnDelete"}}),
@@ -117,6 +123,17 @@ def test_a_status_begins_with_what_is_never_absent(resource: Resource, status: O
           "spec.template.spec.activeDeadlineSeconds: Forbidden: activeDeadlineSeconds in ReplicationController is not"
           " Supported"]),
         (POD_TEMPLATES, {"template": {"spec": {"containers": []}}}, ["template.spec.containers: Required value"]),
+        (STATEFULSETS, {"spec": {**APPS, "template": MOUNTED}},
+         ['spec.template.spec.containers[0].volumeMounts[0].name: Not found: "d"']),
+        (STATEFULSETS, {"spec": {**APPS, "volumeClaimTemplates": [{"metadata": {"name": "d", "labels": {"a": "b c"}},
+                                                                   "spec": {"accessModes": ["Odd"]}}]}},
+         ["spec.volumeClaimTemplates[0].metadata.labels: Invalid value: \"b c\": a valid label must be an empty string"
+          " or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric"
+          " character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is"
+          " '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
+          'spec.volumeClaimTemplates[0].spec.accessModes: Unsupported value: "Odd": supported values: "ReadOnlyMany",'
+          ' "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"',
+          "spec.volumeClaimTemplates[0].spec.resources[storage]: Required value"]),
         (STATEFULSETS, {"spec": {**APPS, "podManagementPolicy": "Odd"}},
          ['spec.podManagementPolicy: Invalid value: "Odd": must be \'OrderedReady\' or \'Parallel\'']),
         (STATEFULSETS, {"spec": {**APPS, "updateStrategy": {"type": "OnDelete", "rollingUpdate": {}}}},

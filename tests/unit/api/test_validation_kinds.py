@@ -167,7 +167,7 @@ def test_good_objects(resource: Resource, body: Object) -> None:
         (
             DEPLOYMENTS,
             {"spec": {**WORKLOAD, "strategy": {"type": "BlueGreen"}}},
-            ['spec.strategy.type: Unsupported value: "BlueGreen": supported values: "Recreate", "RollingUpdate"'],
+            ['spec.strategy: Unsupported value: {"type":"BlueGreen"}: supported values: "Recreate", "RollingUpdate"'],
         ),
         (
             DEPLOYMENTS,
