@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from picluster.storage.backend import RevisionMismatch
+from picluster.storage.memory import MemoryBackend
+
 MAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
 ENDPOINTS = "/api/v1/namespaces/default/endpoints"
@@ -284,3 +287,30 @@ async def test_refusals_and_discovery_are_told_in_yaml(admin: Any) -> None:
     assert (await admin.get(MAPS, Accept="text/yaml")).body["reason"] == "NotAcceptable"
     async with admin.session.get(f"{MAPS}/none?pretty=true") as response:
         assert (await response.text()).startswith('{\n  "kind": "Status"')
+
+
+class Crowded(MemoryBackend):
+    """All names that are made up for config maps are taken, until ``free`` of them have been tried."""
+
+    free = 1 << 30
+
+    async def put(self, key: str, value: bytes, expected: int, *, durable: bool = True) -> int:
+        if key.startswith("configmaps/default/made-"):
+            self.free -= 1
+            if self.free >= 0:
+                raise RevisionMismatch(key, expected, 1)
+        return await super().put(key, value, expected, durable=durable)
+
+
+async def test_generated_names_that_are_taken(start: Any, caller: Any) -> None:
+    backend = Crowded()
+    admin = await caller(await start(backend))
+    wanted = {"metadata": {"generateName": "made-"}}
+    refused = await admin.create(MAPS, wanted)
+    assert (refused.code, refused.body["reason"], refused.headers["Retry-After"]) == (409, "AlreadyExists", "1")
+    assert refused.body["message"].endswith(
+        " already exists, the server was not able to generate a unique name for the object"
+    )
+    backend.free = 7
+    created = await admin.create(MAPS, wanted)
+    assert created.code == 201 and created.body["metadata"]["name"].startswith("made-")
