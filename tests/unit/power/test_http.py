@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
+from https_server import HttpsServer
 
 from picluster.power.outlet import OutletError, OutletState, load, read, switch
 
@@ -86,3 +89,19 @@ async def test_a_strip_that_is_away_is_unknown_and_says_so_when_switched() -> No
     assert await read(outlet) is UNKNOWN
     with pytest.raises(OutletError, match=f"outlet 0 of {address} does not answer"):
         await switch(outlet, ON, timeout_s=5)
+
+
+async def test_an_outlet_behind_tls_is_vouched_for_by_the_systems_authorities(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        return web.json_response({"ison": True})
+
+    async with HttpsServer(handler) as server:
+        urls = {name: f"{server.url}/{name}" for name in ("on_url", "off_url", "status_url")}
+        outlet = load({"driver": "http", **urls, "on_when": '"ison": *true', "off_when": '"ison": *false'})
+        assert await outlet.state() is UNKNOWN
+        authorities = tmp_path / "authorities.pem"
+        authorities.write_bytes(base64.b64decode(server.ca_bundle))
+        monkeypatch.setenv("SSL_CERT_FILE", str(authorities))
+        assert await outlet.state() is ON

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
 
 import pytest
+
+from picluster.server import process
 
 LOADED = (
     "import json, sys\n"
@@ -46,3 +49,17 @@ def test_no_process_reads_authorities_that_nobody_asks(imports: str) -> None:
 def test_a_queue_needs_no_client() -> None:
     modules, _ = loaded("from picluster.runtime import WorkQueue")
     assert "picluster.client" not in modules
+
+
+def test_a_settled_server_collects_seldom_and_not_what_was_there() -> None:
+    threshold = gc.get_threshold()
+    gc.disable()
+    try:
+        process.settle()
+        assert gc.isenabled()
+        assert gc.get_threshold()[0] == process.GC_ALLOCATIONS
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*threshold)
+        gc.enable()
