@@ -22,17 +22,10 @@ from prometheus_client.registry import Collector
 
 from picluster.apiserver.cache.collection import Collection
 from picluster.apiserver.cache.watchcache import WatchCache
-from picluster.apiserver.requestfigures import (
-    LABELS,
-    LATENCY_BUCKETS_S,
-    Key,
-    RequestFigures,
-    Timings,
-    key_of,
-    labels_of,
-)
+from picluster.apiserver.requestfigures import LABELS, Key, RequestFigures, key_of, labels_of
 from picluster.apiserver.requestinfo import RequestInfo
 from picluster.storage.backend import Backend
+from picluster.util.timings import LATENCY_BUCKETS_S, Timings
 
 
 class Metrics:
@@ -42,9 +35,11 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.requests = RequestFigures()
         self._cache_figures = CacheCollector(cache)
+        self._timings: list[Timings] = []
         self.store_seconds = Timings(
             "picluster_store_write_seconds", "Time from a write to its acknowledged commit.", ("operation",)
         )
+        self.add_timings(self.store_seconds)
         self.registry.register(self._cache_figures)
         ProcessCollector(registry=self.registry)
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -96,8 +91,11 @@ class Metrics:
         """Show also what ``collector`` reads when somebody asks."""
         self.registry.register(collector)
 
+    def add_timings(self, timings: Timings) -> None:
+        self._timings.append(timings)
+
     def render(self) -> bytes:
-        text = self.requests.text() + self.store_seconds.text()
+        text = self.requests.text() + "".join([timings.text() for timings in self._timings])
         return text.encode() + generate_latest(self.registry)
 
 

@@ -57,7 +57,7 @@ from picluster.apiserver.relay import Relay
 from picluster.apiserver.upkeep import Upkeep
 from picluster.apiserver.webhooks.client import WebhookClient
 from picluster.apiserver.webhooks.trust import Identity
-from picluster.storage.backend import Backend
+from picluster.storage.backend import Backend, Timed
 from picluster.util import memory
 from picluster.util.clock import SYSTEM_CLOCK, Clock
 from picluster.util.tasks import Tasks
@@ -151,6 +151,8 @@ class ApiServer:
         self.flow_control = FlowControl(self.cache, self._metrics, clock, seats)
         self._metrics.add(figures.Figures(self.flow_control))
         self._metrics.add(StoreCollector(self._backend))
+        if isinstance(backend, Timed):
+            self._metrics.add_timings(backend.timings)
         self._metrics.add(self._aggregator.figures)
         self._tasks = Tasks("apiserver")
         self._auditor = auditor(config.audit, self._metrics, clock) if config.audit is not None else None

@@ -14,7 +14,9 @@ So whoever applies events (the watch cache) has seen a write before its writer l
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from picluster.util.timings import Timings
 
 
 class Event(NamedTuple):
@@ -94,3 +96,10 @@ class Backend(Protocol):
     async def close(self) -> None:
         """Commit what is queued and release everything; safe without ``start``, and twice."""
         ...
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A backend that asks others, and knows how long they take."""
+
+    timings: Timings

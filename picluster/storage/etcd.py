@@ -26,6 +26,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
@@ -38,6 +39,7 @@ from picluster.storage import etcdwire
 from picluster.storage.backend import Apply, Event, Record, RevisionMismatch, Snapshot, StorageError
 from picluster.storage.etcdwire import CALL_TIMEOUT_S, MARKER, MARKS, OFFSET, EtcdConfig
 from picluster.util.backoff import Backoff
+from picluster.util.timings import Timings
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +69,9 @@ class EtcdBackend:
         self._writing: set[asyncio.Task[int]] = set()
         self._closing = False
         self._size_bytes = 0
+        self.timings = Timings(
+            "etcd_request_duration_seconds", "Time that requests to etcd took.", ("group", "operation", "resource")
+        )
 
     @property
     def size_bytes(self) -> int:
@@ -150,8 +155,14 @@ class EtcdBackend:
             task.exception()  # its caller may have gone
 
     async def _write_slotted(self, key: str, value: bytes | None, expected: int) -> int:
+        plural, _, group = key.partition("/")[0].partition(".")
+        timing = self.timings.labels(group, "delete" if value is None else "update" if expected else "create", plural)
         async with self._slots:
-            revision = await self._write_once_known(key, value, expected)
+            started_s = time.perf_counter()
+            try:
+                revision = await self._write_once_known(key, value, expected)
+            finally:
+                timing.observe(time.perf_counter() - started_s)
         await self._applied(revision)
         return revision
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from picluster.apiserver.encryption.backend import EncryptedBackend
 from picluster.apiserver.encryption.config import parse
-from picluster.storage.backend import Backend, Event, RevisionMismatch, Snapshot, StorageError
+from picluster.storage.backend import Backend, Event, RevisionMismatch, Snapshot, StorageError, Timed
 from picluster.storage.etcd import EtcdBackend
 from picluster.storage.memory import MemoryBackend
 from picluster.storage.sqlite import SqliteBackend
@@ -76,6 +76,16 @@ async def test_a_store_knows_its_size(store: Store) -> None:
     revision = await store.backend.put("pods/default/a", b"x" * 5000, revision)
     await store.backend.compact(revision)
     assert store.backend.size_bytes >= 5000
+
+
+@pytest.mark.parametrize("store", ["etcd"], indirect=True)
+async def test_a_store_that_asks_others_knows_how_long_they_take(store: Store) -> None:
+    assert isinstance(store.backend, Timed)
+    revision = await store.backend.put("deployments.apps/default/a", b"1", 0)
+    await store.backend.delete("deployments.apps/default/a", revision)
+    for operation in ("create", "delete"):
+        labels = f'group="apps",operation="{operation}",resource="deployments"'
+        assert f"etcd_request_duration_seconds_count{{{labels}}} 1.0\n" in store.backend.timings.text()
 
 
 async def test_writes_are_numbered_in_order(store: Store) -> None:

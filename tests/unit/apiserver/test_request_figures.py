@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from picluster.apiserver.requestfigures import KEYS_MAX, LATENCY_BUCKETS_S, Key, RequestFigures, Timings, labels_of
+from picluster.apiserver.requestfigures import KEYS_MAX, Key, RequestFigures, labels_of
+from picluster.util.timings import LATENCY_BUCKETS_S, Timings
 
 
 @pytest.mark.parametrize(
