@@ -10,6 +10,7 @@ import orjson
 import pytest
 from control_plane import Cluster
 
+from picluster.api import meta
 from picluster.api.errors import ApiError
 from picluster.api.resources import (
     LIMIT_RANGES,
@@ -75,6 +76,15 @@ async def test_generated_names_are_all_different(client: Client) -> None:
     names = {each["metadata"]["name"] for each in pods}
     assert len(names) == 5 and all(name.startswith("web-") and len(name) == 9 for name in names)
     assert all(each["metadata"]["generateName"] == "web-" and common(each) == common(pods[0]) for each in pods)
+
+
+async def test_a_generated_name_that_is_taken_is_generated_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = iter(["web-a", "web-b", "web-c", "web-a", "web-a", "web-d"])
+    monkeypatch.setattr(meta, "generate_name", lambda base: next(drawn))
+    pods = await made(client, "", "", "", "")
+    assert [each["metadata"]["name"] for each in pods] == ["web-a", "web-b", "web-c", "web-d"]
 
 
 async def test_a_name_that_is_taken_is_refused(client: Client) -> None:

@@ -30,7 +30,11 @@ async def create_from(registry: Registry, write: Write, body: bytes) -> Answer:
         return await create(registry, write, decode_json(body, write.resource), body)
     cast = registry.casts.cast(draft, meta.now_rfc3339(registry.clock.now()))
     if cast is not None:
-        return Answer(201, await registry.store.add(write.resource, cast.key, cast.stored))
+        try:
+            return Answer(201, await registry.store.add(write.resource, cast.key, cast.stored))
+        except errors.ApiError as error:
+            if draft.name or error.reason != "AlreadyExists":
+                raise  # but another name may be generated
     obj = decode_json(body, write.resource)
     answer = await create(registry, write, obj, body)
     registry.casts.learn(draft, write, obj)
