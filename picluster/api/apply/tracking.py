@@ -41,10 +41,11 @@ def updated(change: Change, managed: Managed, who: Manager, now: str) -> Managed
     result = taken(change, changes, managed, None)
     fields = managers.stripped(changes.changed)
     if fields:
-        before = result.get(who)
-        if before is not None:
-            whole = union(fields, before.fields)
-            fields = before.fields if whole == before.fields else whole
+        left, before = result.get(who), managed.get(who)
+        if left is not None:
+            fields = union(fields, left.fields)
+        if before is not None and fields == before.fields:
+            fields = before.fields  # as it is written already, in order
         result[who] = Claim(fields, change.version, now)
     return managers.cap(result)
 
