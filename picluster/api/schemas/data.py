@@ -19,12 +19,40 @@ RAW_EXTENSION = "io.k8s.apimachinery.pkg.runtime.RawExtension"
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 FREE_FORM = frozenset({FIELDS_V1, RAW_EXTENSION, "io.k8s.apimachinery.pkg.apis.meta.v1.Patch"})
 """Definitions without fields that hold any object; any other such definition is of an object that is empty."""
-OMITTED_EMPTY: dict[str, frozenset[str]] = {
-    OBJECT_META: frozenset(("annotations", "finalizers", "labels", "ownerReferences")),
-    "io.k8s.api.core.v1.ConfigMap": frozenset(("binaryData", "data")),
-    "io.k8s.api.core.v1.Secret": frozenset(("data", "stringData")),
+_CORE = "io.k8s.api.core.v1."
+_CONTAINER = "args command env envFrom ports resizePolicy restartPolicyRules volumeDevices volumeMounts"
+_AFFINITY = "preferredDuringSchedulingIgnoredDuringExecution requiredDuringSchedulingIgnoredDuringExecution"
+_OMITTED_EMPTY = {
+    OBJECT_META: "annotations finalizers labels ownerReferences",
+    "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector": "matchExpressions matchLabels",
+    _CORE + "ConfigMap": "binaryData data",
+    _CORE + "Secret": "data stringData",
+    _CORE + "ServiceAccount": "imagePullSecrets secrets",
+    _CORE + "ServiceSpec": "externalIPs loadBalancerSourceRanges selector",
+    _CORE + "NodeSpec": "taints",
+    _CORE + "PodSpec": (
+        "ephemeralContainers hostAliases imagePullSecrets initContainers nodeSelector overhead readinessGates"
+        " resourceClaims schedulingGates tolerations topologySpreadConstraints volumes"
+    ),
+    _CORE + "Container": _CONTAINER,
+    _CORE + "EphemeralContainer": _CONTAINER,
+    _CORE + "ResourceRequirements": "claims limits requests",
+    _CORE + "VolumeResourceRequirements": "limits requests",
+    _CORE + "PodSecurityContext": "supplementalGroups sysctls",
+    _CORE + "Capabilities": "add drop",
+    _CORE + "ExecAction": "command",
+    _CORE + "HTTPGetAction": "httpHeaders",
+    _CORE + "PodDNSConfig": "nameservers options searches",
+    _CORE + "TopologySpreadConstraint": "matchLabelKeys",
+    _CORE + "NodeAffinity": "preferredDuringSchedulingIgnoredDuringExecution",
+    _CORE + "PodAffinity": _AFFINITY,
+    _CORE + "PodAntiAffinity": _AFFINITY,
+    _CORE + "ConfigMapVolumeSource": "items",
+    _CORE + "SecretVolumeSource": "items",
 }
-"""Lists and maps that are absent when they are empty, by definition: Go's ``omitempty``, where people see it."""
+OMITTED_EMPTY: dict[str, frozenset[str]] = {name: frozenset(words.split()) for name, words in _OMITTED_EMPTY.items()}
+"""Lists and maps that are absent when they are empty, by definition: Go's ``omitempty``, where it can be told from the
+outside (a template without the last of its variables has the hash that it had before the first)."""
 _EXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 JSON = _EXTENSIONS + "JSON"
 JSON_SCHEMA = _EXTENSIONS + "JSONSchemaProps"
