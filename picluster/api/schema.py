@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from picluster.api import errors
-from picluster.api.resources import Resource
+from picluster.api.resources import BY_KIND, Resource
 from picluster.api.schemas import compiled
 from picluster.api.schemas.data import definitions, descriptions, follow, resolve, target, with_descriptions
 from picluster.api.schemas.decode import DecodeError, Decoder
@@ -19,6 +19,8 @@ from picluster.api.types import Object
 
 JSON_PATCH_FIELDS = frozenset(("op", "path", "from", "value"))
 
+SCHEME = "pkg/api/legacyscheme/scheme.go:30"
+"""Where Kubernetes keeps what it knows, as its messages say."""
 YAML_ERRORS = "yaml: unmarshal errors:\n"
 """How what a strict reader says of YAML begins."""
 
@@ -81,6 +83,12 @@ def identify(resource: Resource, obj: Any) -> None:
     kind, api_version = obj.get("kind"), obj.get("apiVersion")
     if kind == resource.kind and api_version == resource.api_version:
         return
+    sent = (str(api_version or resource.api_version), str(kind or resource.kind))
+    if sent not in BY_KIND:
+        why = f'no kind "{sent[1]}" is registered for version "{sent[0]}" in scheme "{SCHEME}"'
+        raise errors.bad_request(
+            f"{sent[1]} in version {_version(sent[0])} cannot be handled as a {resource.kind}: {why}"
+        )
     if kind and kind != resource.kind:
         raise errors.bad_request(
             f"the kind in the data ({kind}) does not match the expected kind ({resource.kind})"

@@ -245,7 +245,13 @@ def test_whatever_is_read_is_clean_afterwards(data: st.DataObject) -> None:
         ({"kind": "Service"}, "the kind in the data (Service) does not match the expected kind (Pod)"),
         (
             {"apiVersion": "v2", "kind": "Pod"},
-            "the API version in the data (v2) does not match the expected API version (v1)",
+            'Pod in version "v2" cannot be handled as a Pod: no kind "Pod" is registered for version "v2"'
+            ' in scheme "pkg/api/legacyscheme/scheme.go:30"',
+        ),
+        (
+            {"kind": "pod"},
+            'pod in version "v1" cannot be handled as a Pod: no kind "pod" is registered for version "v1"'
+            ' in scheme "pkg/api/legacyscheme/scheme.go:30"',
         ),
         ([], "couldn't get version/kind; json parse error: the body is not a JSON object"),
     ],
