@@ -6,7 +6,7 @@ when somebody asks (``add``); the rest, rare enough, are the library's counters,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from prometheus_client import (
@@ -108,6 +108,24 @@ class StoreCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         family = GaugeMetricFamily("apiserver_storage_size_bytes", "Size of the store.", labels=("storage_cluster_id",))
         family.add_metric(("etcd-0",), self._backend.size_bytes)
+        yield family
+
+
+class DeprecatedCollector(Collector):
+    """Deprecated resources that were asked for; ``deprecated`` says of a group, version and resource whether it is."""
+
+    def __init__(self, requests: RequestFigures, deprecated: Callable[[str, str, str], bool]) -> None:
+        self._requests = requests
+        self._deprecated = deprecated
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "apiserver_requested_deprecated_apis", "Deprecated resources that were asked for.",
+            labels=("group", "version", "resource", "subresource", "removed_release"),
+        )  # fmt: skip
+        for group, version, resource, subresource in sorted(self._requests.resources()):
+            if self._deprecated(group, version, resource):
+                family.add_metric((group, version, resource, subresource, ""), 1)
         yield family
 
 

@@ -58,6 +58,10 @@ class RequestFigures:
             found = self._seen.setdefault((key, code), Timing())
         found.observe(seconds)
 
+    def resources(self) -> set[tuple[str, str, str, str]]:
+        """Group, version, resource and subresource of all that was asked for."""
+        return {(key.group, key.version, key.resource, key.subresource) for key, _ in self._seen if key.resource}
+
     def text(self) -> str:
         names = (*LABELS, "dry_run")
         timed: dict[tuple[str, ...], Timing] = {}

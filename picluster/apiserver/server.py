@@ -45,7 +45,7 @@ from picluster.apiserver.frontproxy import FrontProxy, Peers
 from picluster.apiserver.health import HealthFigures, health_handler, metrics_handler
 from picluster.apiserver.http import Features, Handler
 from picluster.apiserver.lane import Lanes
-from picluster.apiserver.metrics import Metrics, StoreCollector
+from picluster.apiserver.metrics import DeprecatedCollector, Metrics, StoreCollector
 from picluster.apiserver.proxy import AgentProxy
 from picluster.apiserver.registry import ipaddresses
 from picluster.apiserver.registry.kinds import Kind
@@ -55,6 +55,7 @@ from picluster.apiserver.registry.store import Store
 from picluster.apiserver.registry.virtual import component_statuses
 from picluster.apiserver.relay import Relay
 from picluster.apiserver.upkeep import Upkeep
+from picluster.apiserver.verbs import deprecation
 from picluster.apiserver.webhooks.client import WebhookClient
 from picluster.apiserver.webhooks.trust import Identity
 from picluster.storage.backend import Backend, Timed
@@ -151,6 +152,7 @@ class ApiServer:
         self.flow_control = FlowControl(self.cache, self._metrics, clock, seats)
         self._metrics.add(figures.Figures(self.flow_control))
         self._metrics.add(StoreCollector(self._backend))
+        self._metrics.add(DeprecatedCollector(self._metrics.requests, self._is_deprecated))
         if isinstance(backend, Timed):
             self._metrics.add_timings(backend.timings)
         self._metrics.add(self._aggregator.figures)
@@ -300,6 +302,10 @@ class ApiServer:
         authenticator = Authenticator(tokens, audiences)
         self.registry.reviews[TOKEN_REVIEWS] = token_review(authenticator)
         return authenticator
+
+    def _is_deprecated(self, group: str, version: str, plural: str) -> bool:
+        row = self.catalog.lookup(group, version, plural)
+        return row is not None and bool(deprecation(self.registry, row))
 
     def _access(self, user: User) -> RequestAccess:
         return RequestAccess(self._authorization.chain, user)

@@ -48,6 +48,8 @@ DEPRECATIONS = {
     COMPONENT_STATUSES: "v1 ComponentStatus is deprecated in v1.19+",
     ENDPOINTS: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
 }
+DEPRECATED = "k8s.io/deprecated"
+"""What the audit event of such a request says."""
 PACKAGES = {"events": "core", "internal": "apiserverinternal"}
 """Groups whose Go package has another name; messages name Go's types."""
 DELETIONS = ("delete", "deletecollection")
@@ -133,8 +135,9 @@ async def serve(call: Call) -> web.StreamResponse:
     wanted = call.wanted(streaming=call.info.verb == "watch")
     if wanted.transform:
         _check_form(call, wanted.transform)  # 406 before anything is done that could not be answered
-    if deprecation := _deprecation(call):
-        call.warnings.append(deprecation)
+    if told := deprecation(call.registry, call.resource):
+        call.warnings.append(told)
+        call.annotations[DEPRECATED] = "true"
     try:
         return await handler(call)
     except errors.ApiError as error:
@@ -184,11 +187,11 @@ def _check_form(call: Call, transform: str) -> None:
     raise errors.ApiError(406, "NotAcceptable", f"you requested {transform}, but the requested object is {shown}")
 
 
-def _deprecation(call: Call) -> str:
+def deprecation(registry: Registry, resource: Resource) -> str:
     """What everybody is told who asks for this version of this resource."""
-    if call.resource.schema:
-        return DEPRECATIONS.get(call.resource, "")
-    return call.registry.kind(call.resource).view().warning
+    if resource.schema:
+        return DEPRECATIONS.get(resource, "")
+    return registry.kind(resource).view().warning
 
 
 async def _get(call: Call) -> web.StreamResponse:

@@ -378,6 +378,10 @@ async def test_versions_share_their_objects(admin: Any) -> None:
     made = await admin.create(WIDGETS, widget(spec={"size": 1, "colour": "blue"}))
     assert made.body["spec"] == {"size": 1}
     assert '299 - "example.com/v1 Widget is deprecated"' in made.warnings
+    metrics = (await admin.get("/metrics")).body.splitlines()
+    told = [line for line in metrics if line.startswith("apiserver_requested_deprecated_apis{")]
+    labels = 'group="example.com",removed_release="",resource="widgets",subresource="",version="v1"'
+    assert told == [f"apiserver_requested_deprecated_apis{{{labels}}} 1.0"]
     path = "/apis/example.com/v2/namespaces/default/widgets"
     shown = (await admin.get(f"{path}/a")).body
     assert (shown["apiVersion"], shown["spec"]) == ("example.com/v2", {"size": 1})
