@@ -84,7 +84,8 @@ def identify(resource: Resource, obj: Any) -> None:
     if kind == resource.kind and api_version == resource.api_version:
         return
     sent = (str(api_version or resource.api_version), str(kind or resource.kind))
-    if sent not in BY_KIND:
+    known = sent in BY_KIND or sent == (resource.api_version, resource.kind) or not resource.schema
+    if not known:  # of custom resources every kind is
         why = f'no kind "{sent[1]}" is registered for version "{sent[0]}" in scheme "{SCHEME}"'
         raise errors.bad_request(
             f"{sent[1]} in version {_version(sent[0])} cannot be handled as a {resource.kind}: {why}"
