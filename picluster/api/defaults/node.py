@@ -7,12 +7,16 @@ from picluster.api.types import Object
 
 
 def apply(node: Object) -> None:
-    """What is allocatable is all there is, unless said otherwise; ``podCIDR`` is the first of ``podCIDRs``."""
+    """What is allocatable is all there is, unless said otherwise.
+
+    ``podCIDR`` is the first of ``podCIDRs``, and the one that counts where they differ (``conversion.go``).
+    """
     spec = node.setdefault("spec", {})
-    if spec.get("podCIDRs"):
-        spec["podCIDR"] = spec["podCIDRs"][0]
-    elif spec.get("podCIDR"):
-        spec["podCIDRs"] = [spec["podCIDR"]]
+    cidr, cidrs = spec.get("podCIDR"), spec.get("podCIDRs")
+    if cidr and (not cidrs or cidrs[0] != cidr):
+        spec["podCIDRs"] = [cidr]
+    elif cidrs:
+        spec["podCIDR"] = cidrs[0]
     status = node.get("status")
     if not status:
         return

@@ -60,9 +60,9 @@ def _host_ports(spec: Object) -> None:
 
 
 def _addresses(status: Object) -> None:
-    """``podIP`` is the first of ``podIPs``, whichever was given."""
-    for one, many in (("podIP", "podIPs"), ("hostIP", "hostIPs")):
-        if status.get(many):
-            status[one] = status[many][0].get("ip", "")
-        elif status.get(one):
-            status[many] = [{"ip": status[one]}]
+    """``podIP`` is the first of ``podIPs``, and the one that counts where they differ (``conversion.go``)."""
+    address, addresses = status.get("podIP"), status.get("podIPs")
+    if address and (not addresses or addresses[0].get("ip") != address):
+        status["podIPs"] = [{"ip": address}]
+    elif addresses and addresses[0].get("ip"):
+        status["podIP"] = addresses[0]["ip"]

@@ -109,7 +109,7 @@ def bind(pod: Object, binding: Object, now: str) -> Object:
         raise _cannot_bind(name, f'pod {name} is already assigned to node "{spec["nodeName"]}"')
     if spec.get("schedulingGates"):
         raise _cannot_bind(name, f"pod {name} has non-empty .spec.schedulingGates")
-    status = dict(pod.get("status") or {})
+    status = {field: value for field, value in (pod.get("status") or {}).items() if field != "nominatedNodeName"}
     status["conditions"] = list(status.get("conditions") or ())
     scheduled: Object = {"type": "PodScheduled", "status": "True"}
     if metadata.get("generation"):

@@ -8,7 +8,7 @@ from picluster.api import names
 from picluster.api.errors import FieldError, duplicate, forbidden_field, invalid_value, required
 from picluster.api.types import Object
 from picluster.api.validation import containers, metadata, podchanges, podgates, podspec, tolerations
-from picluster.api.validation.common import INT32_MAX, in_range, ip, named
+from picluster.api.validation.common import INT32_MAX, in_range, ip, named, not_negative
 
 Failures = list[FieldError]
 
@@ -73,13 +73,18 @@ def validate_status(new: Object, old: Object) -> Failures:
     failures: Failures = []
     metadata.validate_update(new["metadata"], old["metadata"], failures)
     status, old_status = new.get("status") or {}, old.get("status") or {}
+    not_negative(status, "observedGeneration", "status", failures)
     for index, condition in enumerate(status.get("conditions") or ()):
-        kind = condition.get("type", "")
+        kind, path = condition.get("type", ""), f"status.conditions[{index}]"
+        not_negative(condition, "observedGeneration", path, failures)
         if kind not in _SYSTEM_CONDITIONS:
-            named(names.qualified_name(kind), f"metadata.conditions[{index}].Type", kind, failures)
+            named(names.qualified_name(kind), f"{path}.Type", kind, failures)
     nominated = status.get("nominatedNodeName")
     if nominated and nominated != old_status.get("nominatedNodeName"):
         named(names.dns1123_subdomain(nominated), "status.nominatedNodeName", nominated, failures)
+        if old["spec"].get("nodeName"):
+            detail = "may not be set on pods that are already bound to a node"
+            failures.append(forbidden_field("status.nominatedNodeName", detail))
     metadata.immutable(status.get("qosClass"), old_status.get("qosClass"), "status.qosClass", failures)
     policy = old["spec"].get("restartPolicy", "")
     _transitions(status, old_status, "containerStatuses", policy, failures)
@@ -87,6 +92,9 @@ def validate_status(new: Object, old: Object) -> Failures:
     _transitions(status, old_status, "ephemeralContainerStatuses", "Never", failures)
     for field in ("podIPs", "hostIPs"):
         _addresses(status.get(field) or [], f"status.{field}", failures)
+    host = (status.get("hostIPs") or [{"ip": status.get("hostIP")}])[0].get("ip")
+    if host != status.get("hostIP"):
+        failures.append(invalid_value("status.hostIPs[0].ip", host, "must be equal to `hostIP`"))
     return failures
 
 

@@ -69,7 +69,7 @@ def _spec(spec: Object, failures: Failures) -> None:
         failures.append(invalid_value("spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'"))
     _strategy(spec.get("updateStrategy") or {}, failures)
     _retention(spec.get("persistentVolumeClaimRetentionPolicy"), failures)
-    for field in ("replicas", "minReadySeconds", "revisionHistoryLimit"):
+    for field in ("replicas", "minReadySeconds"):  # a negative revisionHistoryLimit only warns
         not_negative(spec, field, "spec", failures)
     start = (spec.get("ordinals") or {}).get("start", 0)
     if start < 0:

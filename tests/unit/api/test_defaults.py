@@ -197,12 +197,18 @@ def test_pod_level_requests_follow_the_containers_then_the_limits() -> None:
     assert _applied(PODS, pod)["spec"]["resources"]["requests"] == {"cpu": "500m", "memory": "1Gi"}
 
 
-def test_addresses_in_both_fields() -> None:
-    status = _applied(PODS, {**_minimal(), "status": {"podIP": "10.42.1.2", "hostIPs": [{"ip": "10.77.0.11"}]}})[
-        "status"
-    ]
-    assert status["podIPs"] == [{"ip": "10.42.1.2"}]
-    assert status["hostIP"] == "10.77.0.11"
+@pytest.mark.parametrize(
+    ("status", "address", "addresses"),
+    [
+        ({"podIP": "10.42.1.2"}, "10.42.1.2", ["10.42.1.2"]),
+        ({"podIPs": [{"ip": "10.42.1.2"}, {"ip": "fd00::2"}]}, "10.42.1.2", ["10.42.1.2", "fd00::2"]),
+        ({"podIP": "10.42.1.3", "podIPs": [{"ip": "10.42.1.2"}]}, "10.42.1.3", ["10.42.1.3"]),
+    ],
+)
+def test_addresses_in_both_fields(status: Object, address: str, addresses: list[str]) -> None:
+    filled = _applied(PODS, {**_minimal(), "status": status})["status"]
+    assert filled["podIP"] == address
+    assert [each["ip"] for each in filled["podIPs"]] == addresses
 
 
 def test_deployments() -> None:

@@ -224,6 +224,11 @@ def test_grace_periods(resource: Resource, obj: Object, requested_s: int | None,
 BINDING: Object = {"metadata": {"name": "a"}, "target": {"kind": "Node", "name": "pi-1"}}
 
 
+def test_a_pod_that_is_placed_is_nominated_no_more() -> None:
+    pod = _old(spec={}, status={"phase": "Pending", "nominatedNodeName": "pi-2"})
+    assert "nominatedNodeName" not in strategy.bind(pod, {"target": {"name": "pi-1"}}, NOW)["status"]
+
+
 def test_binding_places_a_pod() -> None:
     pod = _old(spec={"containers": []}, status={"phase": "Pending"})
     before = deepcopy(pod)

@@ -646,6 +646,23 @@ def test_status_of_a_pod(pod: Object) -> None:
         "no more than one IP for each IP family"
         in _status_errors(old, {"podIPs": [{"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}]})[0]
     )
+    odd = {"hostIP": "10.1.1.1", "hostIPs": [{"ip": "10.1.1.2"}], "observedGeneration": -1,
+           "conditions": [{"type": "Ready", "observedGeneration": -1}, {"type": "a b"}]}  # fmt: skip
+    assert [error.partition(": ")[0] for error in _status_errors(old, odd)] == [
+        "status.observedGeneration",
+        "status.conditions[0].observedGeneration",
+        "status.conditions[1].Type",
+        "status.hostIPs[0].ip",
+    ]
+
+
+def test_a_pod_that_has_a_node_is_not_nominated_for_another(pod: Object) -> None:
+    old = _stored(pod)
+    assert _status_errors(old, {"nominatedNodeName": "pi-2"}) == []
+    old["spec"]["nodeName"] = "pi-1"
+    assert _status_errors(old, {"nominatedNodeName": "pi-2"}) == [
+        "status.nominatedNodeName: Forbidden: may not be set on pods that are already bound to a node"
+    ]
 
 
 @pytest.mark.parametrize(
