@@ -45,14 +45,10 @@ class Sink(Protocol):
     def backlog_bytes(self) -> int: ...
 
 
-def chunk(payload: bytes) -> bytes:
-    """``payload`` in the chunked transfer coding (RFC 9112, section 7.1)."""
-    return b"%x\r\n%b\r\n" % (len(payload), payload)
-
-
 def frame(event_type: str, body: bytes) -> bytes:
-    """One watch event, as one chunk."""
-    return chunk(b'{"type":"%b","object":%b}\n' % (event_type.encode(), body))
+    """One watch event, as one chunk of the chunked transfer coding (RFC 9112, section 7.1)."""
+    head = b'{"type":"%b","object":' % event_type.encode()
+    return b"".join((b"%x\r\n" % (len(head) + len(body) + 2), head, body, b"}\n\r\n"))
 
 
 class Watcher:
