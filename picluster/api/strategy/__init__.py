@@ -121,10 +121,11 @@ def bind(pod: Object, binding: Object, now: str) -> Object:
         "spec": {**spec, "nodeName": binding["target"]["name"]},
         "status": status,
     }
-    for field in ("annotations", "labels"):
-        added = (binding.get("metadata") or {}).get(field)
-        if added:
-            bound["metadata"][field] = {**(metadata.get(field) or {}), **added}
+    added = binding.get("metadata") or {}
+    if added.get("annotations"):
+        bound["metadata"]["annotations"] = {**(metadata.get("annotations") or {}), **added["annotations"]}
+    if added.get("labels"):  # the pod's own win
+        bound["metadata"]["labels"] = {**added["labels"], **(metadata.get("labels") or {})}
     return bound
 
 

@@ -17,6 +17,7 @@ from picluster.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from picluster.apiserver.admission.noderestriction import NodeRestriction
 from picluster.apiserver.admission.nodetaint import TaintNodesByCondition
 from picluster.apiserver.admission.podsecurity import PodSecurity
+from picluster.apiserver.admission.podtopologylabels import PodTopologyLabels
 from picluster.apiserver.admission.policies.dispatch import PolicyDispatcher
 from picluster.apiserver.admission.policies.mutating import MutatingPolicies
 from picluster.apiserver.admission.policies.validating import ValidatingPolicies
@@ -61,6 +62,7 @@ def ordered(
         PersistentVolumeClaimResize(cache),
         RuntimeClass(cache),
         DefaultIngressClass(cache),
+        PodTopologyLabels(cache),
         MutatingPolicies(cache, policies),
         MutatingWebhooks(cache, webhooks),
         ValidatingPolicies(cache, policies),

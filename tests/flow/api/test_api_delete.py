@@ -158,3 +158,15 @@ async def test_a_pod_is_bound_once(admin: Any, pod_of: Callable[..., Any]) -> No
     assert again.body["message"] == (
         'Operation cannot be fulfilled on pods/binding "p": pod p is already assigned to node "pi-1"'
     )
+
+
+async def test_a_bound_pod_has_the_zone_of_its_node(admin: Any, pod_of: Callable[..., Any]) -> None:
+    zone, region = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
+    labels = {zone: "rack-1", region: "home", "other": "x"}
+    assert (await admin.create("/api/v1/nodes", {"metadata": {"name": "pi-9", "labels": labels}})).code == 201
+    pod = pod_of("p")
+    pod["metadata"]["labels"] = {region: "mine"}
+    await admin.create(PODS, pod)
+    binding = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "pi-9"}}
+    assert (await admin.create(f"{PODS}/p/binding", binding)).code == 201
+    assert (await admin.get(f"{PODS}/p")).body["metadata"]["labels"] == {zone: "rack-1", region: "mine"}

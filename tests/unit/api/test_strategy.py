@@ -231,12 +231,14 @@ def test_a_pod_that_is_placed_is_nominated_no_more() -> None:
 
 def test_binding_places_a_pod() -> None:
     pod = _old(spec={"containers": []}, status={"phase": "Pending"})
+    pod["metadata"]["labels"] = {"own": "pod"}
     before = deepcopy(pod)
-    binding = {**BINDING, "metadata": {"name": "a", "annotations": {"x": "y"}}}
-    bound = strategy.bind(pod, binding, NOW)
+    said = {"name": "a", "annotations": {"x": "y"}, "labels": {"own": "binding", "zone": "z"}}
+    bound = strategy.bind(pod, {**BINDING, "metadata": said}, NOW)
     assert pod == before
     assert bound["spec"]["nodeName"] == "pi-1"
     assert bound["metadata"]["annotations"] == {"x": "y"}
+    assert bound["metadata"]["labels"] == {"own": "pod", "zone": "z"}
     assert bound["metadata"]["generation"] == 3
     assert bound["status"]["conditions"] == [
         {"type": "PodScheduled", "status": "True", "observedGeneration": 3, "lastTransitionTime": NOW}
