@@ -42,11 +42,14 @@ def _core(event: Object, failures: Failures) -> None:
 
 
 def namespace_agrees(event: Object, field: str, failures: Failures, others: tuple[str, ...]) -> None:
-    """An event lives where its object does, or, for objects without a namespace, in one of ``others``."""
+    """An event lives where its object does, or, for objects without a namespace, in one of ``others``.
+
+    Whatever the version calls ``field``, complaints are about the core form, as all of Kubernetes' are.
+    """
     namespace = event["metadata"].get("namespace", "")
     of_object = (event.get(field) or {}).get("namespace", "")
     if namespace != of_object if of_object else namespace not in others:
-        failures.append(invalid_value(f"{field}.namespace", of_object, "does not match event.namespace"))
+        failures.append(invalid_value("involvedObject.namespace", of_object, "does not match event.namespace"))
 
 
 def reporter(event: Object, field: str, failures: Failures) -> None:
@@ -64,4 +67,4 @@ def texts(event: Object, note: str, failures: Failures) -> None:
         elif len(text) > SHORT_MAX:
             failures.append(invalid_value(field, "", f"can have at most {SHORT_MAX} characters"))
     if len(event.get(note, "")) > NOTE_MAX:
-        failures.append(invalid_value(note, "", f"can have at most {NOTE_MAX} characters"))
+        failures.append(invalid_value("message", "", f"can have at most {NOTE_MAX} characters"))

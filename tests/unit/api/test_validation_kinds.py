@@ -373,7 +373,24 @@ def test_good_objects(resource: Resource, body: Object) -> None:
         (
             EVENTS,
             {**EVENT, "reason": "", "type": "Odd"},
-            ['type: Invalid value: "": has invalid value: Odd', "reason: Required value"],
+            ["reason: Required value", 'type: Invalid value: "": has invalid value: Odd'],
+        ),
+        (
+            EVENTS,
+            {
+                **EVENT,
+                "note": "x" * 1025,
+                "regarding": {"namespace": "other"},
+                "deprecatedCount": 3,
+                "series": {"count": 1},
+            },
+            [
+                'involvedObject.namespace: Invalid value: "other": does not match event.namespace',
+                'message: Invalid value: "": can have at most 1024 characters',
+                'series.count: Invalid value: "": should be at least 2',
+                "series.lastObservedTime: Required value",
+                'count: Invalid value: "": needs to be unset',
+            ],
         ),
     ],
 )
@@ -496,6 +513,17 @@ def test_two_controllers() -> None:
             EVENT,
             {**EVENT, "reason": "Else"},
             ['reason: Invalid value: "Else": field is immutable'],
+        ),
+        (
+            EVENTS,
+            EVENT,
+            {**EVENT, "note": "else", "deprecatedSource": {}, "deprecatedCount": 2, "series": {"count": 1}},
+            [
+                'series.count: Invalid value: "": should be at least 2',
+                "series.lastObservedTime: Required value",
+                'message: Invalid value: "else": field is immutable',
+                "count: Invalid value: 2: field is immutable",
+            ],
         ),
     ],
 )
