@@ -27,7 +27,7 @@ def encode(obj: Object) -> bytes:
 
 def splice(stored: bytes, revision: int) -> bytes:
     """The JSON of a stored object as it is at ``revision``, ready for the wire."""
-    return b"%b%d%b" % (PREFIX, revision, stored)
+    return b"".join((PREFIX, b"%d" % revision, stored))
 
 
 def unwritten(stored: bytes) -> bytes:
@@ -37,5 +37,5 @@ def unwritten(stored: bytes) -> bytes:
 
 def decode(stored: bytes, revision: int) -> Object:
     """The object that ``stored`` is at ``revision``; a new one at each call."""
-    obj: Object = orjson.loads(b"%b%d%b" % (PREFIX, revision, stored))
+    obj: Object = orjson.loads(splice(stored, revision))
     return obj
