@@ -509,11 +509,12 @@ def test_an_api_service_of_the_server_itself_is_available() -> None:
     assert remote["status"] == {}
 
 
-def test_a_csi_drivers_generation_counts_what_may_change() -> None:
+@pytest.mark.parametrize("field", ["requiresRepublish", "podInfoOnMount"])
+def test_a_csi_drivers_generation_counts_changes_of_its_spec(field: str) -> None:
     old = whole(CSI_DRIVERS, "d.example.com")
     assert "generation" not in old["metadata"]
     new = deepcopy(old)
-    new["spec"]["requiresRepublish"] = True
+    new["spec"][field] = True
     assert strategy.prepare_update(CSI_DRIVERS, new, old)["metadata"]["generation"] == 1
 
 

@@ -14,6 +14,7 @@ from picluster.api.resources import (
     DAEMONSETS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
+    LIMIT_RANGES,
     NAMESPACES,
     NODES,
     POD_DISRUPTION_BUDGETS,
@@ -305,3 +306,9 @@ def test_scale() -> None:
     assert old["spec"]["replicas"] == 3
     assert strategy.apply_scale(old, {"spec": {"replicas": 3}}) == old
     assert strategy.apply_scale(old, {})["spec"]["replicas"] == 0
+
+
+def test_a_limit_range_names_itself() -> None:
+    unnamed = _created(LIMIT_RANGES, {"metadata": {}, "spec": {"limits": []}})["metadata"]
+    assert len(unnamed["name"]) == 36 and unnamed["name"] != unnamed["uid"]
+    assert _created(LIMIT_RANGES, {"metadata": {"name": "a"}, "spec": {"limits": []}})["metadata"]["name"] == "a"
