@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from wire import Connection, Target, pod, request
+from wire import Connection, Target, pod, request, small_pod
 
 PODS = "/api/v1/namespaces/default/pods"
 WARM_UP_S = 0.5
@@ -86,18 +86,18 @@ async def create_apart(target: Target, connections: int) -> dict[str, Any]:
 
 
 async def get(target: Target, connections: int) -> dict[str, Any]:
-    await seed(target, 1, "get")
-    wanted = request("GET", f"{PODS}/get-0")
+    await seed(target, 1)
+    wanted = request("GET", f"{PODS}/seed-0")
     return await closed_loop(target, connections, lambda number, sequence: wanted)
 
 
-async def seed(target: Target, count: int, prefix: str = "seed") -> dict[str, Any]:
-    """Make ``count`` pods, those that are there already left alone."""
+async def seed(target: Target, count: int, make: Callable[[str], bytes] = pod) -> dict[str, Any]:
+    """Have ``make`` say ``count`` pods; those that are there already are left alone."""
     names = iter(range(count))
 
     async def drive(link: Connection) -> None:
         for name in names:
-            status, body = await link.send(request("POST", PODS, pod(f"{prefix}-{name}")))
+            status, body = await link.send(request("POST", PODS, make(f"seed-{name}")))
             if status not in (201, 409):
                 raise RuntimeError(f"HTTP {status}: {body[:300]!r}")
         link.close()
@@ -109,8 +109,8 @@ async def seed(target: Target, count: int, prefix: str = "seed") -> dict[str, An
 
 
 async def list_pods(target: Target, count: int) -> dict[str, Any]:
-    """LIST of ``count`` pods, which are the only ones there."""
-    await seed(target, count)
+    """LIST of ``count`` small pods, which are the only ones there."""
+    await seed(target, count, small_pod)
     link = await target.connect()
     seconds, size = [], 0
     for _ in range(50):
@@ -126,7 +126,7 @@ async def list_pods(target: Target, count: int) -> dict[str, Any]:
 
 async def watch(target: Target, watchers: int) -> dict[str, Any]:
     """From sending a patch to its event at the last of the watchers."""
-    await seed(target, 1, "watched")
+    await seed(target, 1)
     version = json.loads(await (await target.connect()).ok(request("GET", f"{PODS}?limit=1")))["metadata"]
     arrived: dict[bytes, list[float]] = {}
     links = []
@@ -151,7 +151,7 @@ async def watch(target: Target, watchers: int) -> dict[str, Any]:
         moments = arrived[marker.encode()] = []
         body = json.dumps({"metadata": {"annotations": {"marker": marker}}}).encode()
         start = time.perf_counter()
-        await writer.ok(request("PATCH", f"{PODS}/watched-0", body, MERGE_PATCH))
+        await writer.ok(request("PATCH", f"{PODS}/seed-0", body, MERGE_PATCH))
         answered.append(time.perf_counter() - start)
         while len(moments) < watchers:
             await asyncio.sleep(0.0005)

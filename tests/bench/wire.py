@@ -183,3 +183,10 @@ def pod(name: str, namespace: str = "default", node: str | None = None) -> bytes
     annotations = {"example.com/description": "one of many; " * 20}
     metadata = {"name": name, "namespace": namespace, "labels": labels, "annotations": annotations}
     return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}).encode()
+
+
+def small_pod(name: str, namespace: str = "default") -> bytes:
+    """A pod that says no more than it must; stored, with what the cluster adds, about 2 KB."""
+    metadata = {"name": name, "namespace": namespace, "labels": {"app": "web"}}
+    spec = {"containers": [{"name": "web", "image": "registry.example/team/web-frontend:1.27.3"}]}
+    return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}).encode()
