@@ -196,17 +196,22 @@ def check_preconditions(write: Write, options: DeleteOptions, obj: Object) -> No
     """Raise ``ApiError`` 409 unless ``obj`` is what the client means to delete."""
     metadata, resource = obj["metadata"], write.resource
     if options.uid and options.uid != metadata.get("uid"):
-        why = (
-            f"the UID in the precondition ({options.uid}) does not match the UID in record ({metadata.get('uid')})."
-            " The object might have been deleted and then recreated"
-        )
-        raise errors.conflict(resource.group, resource.plural, write.name, why)
-    if options.resource_version and options.resource_version != metadata["resourceVersion"]:
-        why = (
-            f"the ResourceVersion in the precondition ({options.resource_version}) does not match the ResourceVersion"
-            f" in record ({metadata['resourceVersion']}). The object might have been modified"
-        )
-        raise errors.conflict(resource.group, resource.plural, write.name, why)
+        why = _mismatch(resource, "UID", options.uid, metadata.get("uid"), "deleted and then recreated")
+    elif options.resource_version and options.resource_version != metadata["resourceVersion"]:
+        why = _mismatch(resource, "ResourceVersion", options.resource_version, metadata["resourceVersion"], "modified")
+    else:
+        return
+    raise errors.conflict(resource.group, resource.plural, write.name, why)
+
+
+def _mismatch(resource: Resource, what: str, wanted: str, found: str | None, happened: str) -> str:
+    """As ``rest.BeforeDelete`` says it, or ``Delete`` of namespaces, which has its own words."""
+    if resource is NAMESPACES:
+        return f"Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
+    return (
+        f"the {what} in the precondition ({wanted}) does not match the {what} in record ({found})."
+        f" The object might have been {happened}"
+    )
 
 
 def _details(resource: Resource, obj: Object) -> Object:

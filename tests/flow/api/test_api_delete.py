@@ -100,6 +100,10 @@ async def test_preconditions(admin: Any) -> None:
     assert stale.code == 409 and "the ResourceVersion in the precondition (1)" in stale.body["message"]
     right = {"uid": created["uid"], "resourceVersion": created["resourceVersion"]}
     assert (await admin.delete(f"{MAPS}/a", {"preconditions": right})).code == 200
+    uid = (await admin.create("/api/v1/namespaces", {"metadata": {"name": "held"}})).body["metadata"]["uid"]
+    space = await admin.delete("/api/v1/namespaces/held", {"preconditions": {"uid": "other"}})
+    assert space.code == 409
+    assert f"Precondition failed: UID in precondition: other, UID in object meta: {uid}" in space.body["message"]
 
 
 async def test_a_namespace_ends_when_it_is_empty(admin: Any) -> None:
