@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from picluster.api import errors, meta, strategy
+from picluster.api import errors, meta, schema, strategy
 from picluster.api.resources import BINDING, PODS, Resource
 from picluster.apiserver.admission.chain import CREATE
 from picluster.apiserver.answers import Answer, success
-from picluster.apiserver.registry.registry import Registry, Write
+from picluster.apiserver.registry.registry import Registry, Write, read_part
 from picluster.apiserver.registry.store import WRITE_ATTEMPTS_MAX, decoded
 from picluster.storage.backend import RevisionMismatch
 
@@ -33,7 +33,10 @@ async def bind(registry: Registry, write: Write, binding: Any) -> Answer:
 
 def of_pod(write: Write, binding: Any) -> Write:
     """What a POST to ``bindings`` asks for: that the pod of the Binding's name be bound; raises ``ApiError`` 400."""
-    name = (binding.get("metadata") or {}).get("name") if isinstance(binding, dict) else None
+    if not isinstance(binding, dict):
+        raise errors.bad_request(f"the body must be a {BINDING.kind}")
+    schema.check(BINDING, binding)
+    name = (binding.get("metadata") or {}).get("name")
     if not name:
         raise errors.bad_request("name is required")
     return replace(write, resource=PODS, name=name, subresource="binding")
@@ -45,6 +48,7 @@ def check_subject(write: Write, body: Any, subject: Resource) -> None:
     if not isinstance(body, dict) or body.setdefault("kind", kind) != kind:
         raise errors.bad_request(f"the body must be a {kind}")
     body.setdefault("apiVersion", subject.api_version)
+    read_part(write, subject, body)
     metadata = body.get("metadata") or {}
     name = metadata.get("name") or write.name
     if name != write.name:

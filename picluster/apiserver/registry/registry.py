@@ -127,7 +127,17 @@ def read_once(
     unknown = kind.conform(obj)
     if write.field_validation == "Ignore" or not (unknown or doubled or said):
         return
-    found = [*said, *schema.complaints(write.resource, unknown, doubled, body)]
+    _complain(write, write.resource, [*said, *schema.complaints(write.resource, unknown, doubled, body)])
+
+
+def read_part(write: Write, subject: Resource, obj: Object) -> None:
+    """``read_object`` for what is sent to a subresource and is a ``subject``, such as a Scale."""
+    unknown = schema.conform(subject, obj)
+    if unknown and write.field_validation != "Ignore":
+        _complain(write, subject, schema.complaints(subject, unknown, (), None))
+
+
+def _complain(write: Write, resource: Resource, found: Sequence[str]) -> None:
     if write.field_validation == "Strict":
-        raise schema.strict_error(write.resource, found)
+        raise schema.strict_error(resource, found)
     write.warnings.extend(schema.told(found))

@@ -9,14 +9,15 @@ import orjson
 
 from picluster.api import errors, validation
 from picluster.api import patch as patches
+from picluster.api.resources import SCALE
 from picluster.api.types import Object
 from picluster.apiserver.admission.chain import UPDATE
 from picluster.apiserver.answers import Answer
 from picluster.apiserver.cache.index import Entry
 from picluster.apiserver.registry import applyscale, ownership
-from picluster.apiserver.registry.registry import Registry, Write
+from picluster.apiserver.registry.registry import Registry, Write, read_part
 from picluster.apiserver.registry.store import WRITE_ATTEMPTS_MAX, decoded
-from picluster.apiserver.registry.update import check_version, finish_admitted
+from picluster.apiserver.registry.update import check_identity, check_version, finish_admitted
 from picluster.storage.backend import RevisionMismatch
 
 GROUP, KIND = "autoscaling", "Scale"
@@ -76,8 +77,9 @@ async def _apply(registry: Registry, write: Write, entry: Entry, old: Object, ch
     await registry.admission.admit(attributes)
     _check(write, scale)
     new = kind.apply_scale(old, scale)
-    given = (scale.get("metadata") or {}).get("resourceVersion")
-    new["metadata"]["resourceVersion"] = given or old["metadata"]["resourceVersion"]
+    given = scale.get("metadata") or {}
+    for field in ("uid", "resourceVersion"):
+        new["metadata"][field] = given.get(field) or old["metadata"][field]
     check_version(write, new, old)
     if owners is None:
         ownership.updated(registry, write, old, new)
@@ -92,12 +94,8 @@ def _check(write: Write, scale: Any) -> None:
     if not isinstance(scale, dict) or scale.setdefault("kind", KIND) != KIND:
         raise errors.bad_request("the body must be an autoscaling/v1 Scale")
     scale.setdefault("apiVersion", f"{GROUP}/v1")
-    name = (scale.get("metadata") or {}).get("name") or write.name
-    if name != write.name:
-        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({write.name})")
-    replicas = (scale.get("spec") or {}).get("replicas", 0)
-    if not isinstance(replicas, int) or isinstance(replicas, bool):
-        raise errors.bad_request('Scale in version "v1" cannot be handled as a Scale: spec.replicas is not a number')
+    read_part(write, SCALE, scale)
+    check_identity(write, scale)
     failures = validation.scale(scale)
     if failures:
         raise errors.invalid(GROUP, KIND, write.name, failures)

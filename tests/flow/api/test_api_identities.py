@@ -57,8 +57,8 @@ async def test_the_scheduler_binds_and_reads_and_no_more(
     scheduler = await caller(server, "scheduler")
     await admin.create(PODS, pod_of("p"))
     assert (await scheduler.get("/api/v1/pods")).code == 200
-    assert (await scheduler.create(f"{PODS}/p/binding", {"target": {"name": "pi-1"}})).code == 201
     assert (await scheduler.patch(f"{PODS}/p/status", {"status": {"nominatedNodeName": "pi-1"}})).code == 200
+    assert (await scheduler.create(f"{PODS}/p/binding", {"target": {"name": "pi-1"}})).code == 201
     assert (await scheduler.patch(f"{PODS}/p", {"metadata": {"labels": {"a": "b"}}})).code == 403
     assert (await scheduler.create(PODS, pod_of("q"))).code == 403
 

@@ -167,12 +167,32 @@ async def test_scale_shows_and_changes_the_replicas_only(admin: Any) -> None:
     assert (scale["spec"]["replicas"], scale["status"]["selector"]) == (2, "app=web")
     scaled = await admin.put(path, {**scale, "spec": {"replicas": 5}})
     assert scaled.body["spec"]["replicas"] == 5
+    for write in (admin.put, admin.patch):
+        other = await write(path, {"metadata": {"name": "web", "uid": "other"}, "spec": {"replicas": 6}})
+        assert other.code == 409 and "UID in precondition: other" in other.body["message"]
     assert (await admin.put(path, scale)).code == 409
     assert (await admin.patch(path, {"spec": {"replicas": 4}})).body["spec"]["replicas"] == 4
     bad = await admin.patch(path, {"spec": {"replicas": -1}})
     assert (bad.code, bad.body["details"]["causes"][0]["field"]) == (422, "spec.replicas")
     now = (await admin.get(f"{DEPLOYMENTS}/web")).body
     assert now["spec"]["replicas"] == 4 and now["metadata"]["uid"] == created.body["metadata"]["uid"]
+
+
+async def test_what_subresources_are_sent_is_held_to_its_schema(admin: Any, pod_of: Callable[..., Any]) -> None:
+    await admin.create(DEPLOYMENTS, deployment("web"))
+    await admin.create(PODS, pod_of("a"))
+    scale, labels = f"{DEPLOYMENTS}/web/scale", {"name": "web", "labels": {"a": 1}}
+    answers = [
+        await admin.put(scale, {"metadata": labels}),
+        await admin.patch(scale, {"metadata": labels}),
+        await admin.patch(scale, {"spec": {"replicas": 2**31}}),
+        await admin.put(scale, {"spec": {"replicas": 1}}),
+        await admin.put(f"{scale}?fieldValidation=Strict", {"metadata": {"name": "web"}, "spec": {"x": 1}}),
+        await admin.create(f"{PODS}/a/binding", {"target": "x"}),
+        await admin.create("/api/v1/namespaces/default/bindings", {"metadata": [1]}),
+        await admin.create(f"{PODS}/a/eviction", {"deleteOptions": [1]}),
+    ]
+    assert [answer.code for answer in answers] == [400] * len(answers)
 
 
 async def test_unknown_and_doubled_fields(admin: Any) -> None:
