@@ -212,7 +212,11 @@ class Lane(Peer, asyncio.Protocol):
             body = bytes(response.body or b"")  # type: ignore[arg-type]
             if request.called:
                 response.headers[ids.HEADER] = request.called
-            transport.write(_head_of(response, len(body), self._last_s) + body)
+            try:
+                transport.write(_head_of(response, len(body), self._last_s) + body)
+            except ValueError as error:
+                _failed(error)
+                response = None
         if response is None or self._lanes.stopping:
             transport.close()
 
@@ -229,8 +233,11 @@ class Lane(Peer, asyncio.Protocol):
 
     def _check_idle(self) -> None:
         left_s = self._last_s + connection.IDLE_TIMEOUT_S - self._loop.time()
-        if self._task is None and left_s <= 0:
-            self.close()
+        if self._task is None and left_s <= 0 and self._transport is not None:
+            if self.is_writable:
+                self._transport.close()
+            else:  # an answer that nobody takes would keep it open
+                self._transport.abort()
             return
         self._timer = self._loop.call_later(max(left_s, 0.1), self._check_idle)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from aiohttp.base_protocol import BaseProtocol
@@ -10,7 +11,9 @@ from aiohttp.http_parser import HttpRequestParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picluster.apiserver.lane import Whole, parse
+from picluster.apiserver import connection
+from picluster.apiserver.connection import HttpServer
+from picluster.apiserver.lane import Lanes, Whole, parse
 
 GOOD = b"POST /api/v1/pods HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
 LEFT = {
@@ -55,7 +58,15 @@ def test_a_whole_request_is_read() -> None:
 
 
 class Transport(asyncio.Transport):
-    pass
+    """Remembers how it was ended."""
+
+    ended = ""
+
+    def close(self) -> None:
+        self.ended = "closed"
+
+    def abort(self) -> None:
+        self.ended = "aborted"
 
 
 def aiohttps(data: bytes) -> Whole | None:
@@ -100,3 +111,21 @@ def test_both_read_the_same(data: bytes) -> None:
     assert [(name.lower(), value) for name, value in found.headers.items()] == [
         (name.lower(), value) for name, value in theirs.headers.items()
     ]
+
+
+@pytest.mark.parametrize(("takes", "ended"), [(True, "closed"), (False, "aborted")])
+async def test_an_idle_connection_ends_at_once_when_its_client_takes_nothing(
+    takes: bool, ended: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "IDLE_TIMEOUT_S", 0.01)
+    handler: Any = None
+    lane = Lanes(HttpServer(handler), handler)()
+    transport = Transport()
+    lane.connection_made(transport)
+    if not takes:
+        lane.pause_writing()
+    async with asyncio.timeout(10):
+        while not transport.ended:
+            await asyncio.sleep(0.005)
+    lane.connection_lost(None)
+    assert transport.ended == ended
