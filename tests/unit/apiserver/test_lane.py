@@ -58,15 +58,17 @@ def test_a_whole_request_is_read() -> None:
 
 
 class Transport(asyncio.Transport):
-    """Remembers how it was ended."""
+    """Tells how it was ended."""
 
-    ended = ""
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended: asyncio.Queue[str] = asyncio.Queue()
 
     def close(self) -> None:
-        self.ended = "closed"
+        self.ended.put_nowait("closed")
 
     def abort(self) -> None:
-        self.ended = "aborted"
+        self.ended.put_nowait("aborted")
 
 
 def aiohttps(data: bytes) -> Whole | None:
@@ -74,7 +76,7 @@ def aiohttps(data: bytes) -> Whole | None:
     loop = asyncio.new_event_loop()
     try:
         protocol = BaseProtocol(loop)
-        protocol.transport = Transport()
+        protocol.transport = asyncio.Transport()
         parser = HttpRequestParser(protocol, loop, 1 << 16)
         messages, upgraded, tail = parser.feed_data(data)
         if len(messages) != 1 or upgraded or tail:
@@ -124,8 +126,5 @@ async def test_an_idle_connection_ends_at_once_when_its_client_takes_nothing(
     lane.connection_made(transport)
     if not takes:
         lane.pause_writing()
-    async with asyncio.timeout(10):
-        while not transport.ended:
-            await asyncio.sleep(0.005)
+    assert await asyncio.wait_for(transport.ended.get(), 10) == ended
     lane.connection_lost(None)
-    assert transport.ended == ended
