@@ -18,6 +18,8 @@ class Changes(NamedTuple):
 
 
 _ABSENT: Any = object()
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""What has nothing below it, whatever its schema says; most of what is looked at."""
 _EMPTY: dict[str, Any] = {"map": {}, "list": []}
 _Pair = tuple[FieldSet | None, FieldSet | None]
 
@@ -91,16 +93,18 @@ def _note(element: str, pair: _Pair, changed: FieldSet, removed: FieldSet) -> No
 
 def _everything(of_type: Type, value: Any) -> FieldSet:
     """The node of a whole subtree that came or went: containers count as well as what is in them."""
-    if not value or value.__class__ is str or of_type.atomic or of_type.kind == "scalar":
+    if not value or value.__class__ in _PLAIN or of_type.atomic or of_type.kind == "scalar":
         return MEMBER
     of_type = resolved(of_type, value)
     if of_type.atomic or of_type.kind == "scalar":
         return MEMBER
     below: FieldSet = {elements.SELF: MEMBER}
     if of_type.kind == "map":
+        fields, element = of_type.fields, of_type.element
         for name, child in _dict(value).items():
-            if (child_type := of_type.child(name)) is not None:
-                below["f:" + name] = _everything(child_type, child)
+            if (child_type := fields.get(name) or element) is not None:
+                plain = child.__class__ in _PLAIN
+                below["f:" + name] = MEMBER if plain else _everything(child_type, child)
     elif of_type.element is not None:
         for name, item in elements.index(of_type, _list(value)).items():
             below[name] = _everything(of_type.element, item)
