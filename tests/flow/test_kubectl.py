@@ -1,4 +1,4 @@
-"""The oldest and the newest kubectl at hand against a whole control plane with hollow nodes: a user's day."""
+"""Every kubectl at hand against a whole control plane with hollow nodes: a user's day."""
 
 from __future__ import annotations
 
@@ -61,7 +61,11 @@ class Kubectl:
         return subprocess.Popen([*self._argv, *words], stdout=subprocess.PIPE, text=True)
 
 
-@pytest.fixture(params=kubectls() or [None], ids=lambda path: path.name if path else "none")
+def name_of(program: Path | None) -> str:
+    return program.name if program else "none"
+
+
+@pytest.fixture(params=kubectls() or [None], ids=name_of)
 def kubectl(request: pytest.FixtureRequest, server_process: Callable[..., Any], tmp_path: Path) -> Iterator[Kubectl]:
     if request.param is None:
         pytest.skip("no kubectl on the path")
@@ -74,6 +78,7 @@ def kubectl(request: pytest.FixtureRequest, server_process: Callable[..., Any], 
     yield kubectl
 
 
+@pytest.mark.parametrize("kubectl", kubectls(every=True) or [None], ids=name_of, indirect=True)
 def test_a_users_day(kubectl: Kubectl) -> None:
     assert "deployment.apps/web created" in kubectl("apply", "-f", "-", stdin=MANIFEST)
     assert "successfully rolled out" in kubectl("rollout", "status", "deployment/web", "--timeout=20s")
