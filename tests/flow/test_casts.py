@@ -131,6 +131,17 @@ async def test_a_body_is_known_when_it_has_come_twice_and_forgotten_when_an_acco
     assert draft is not None and registry.casts.cast(draft, "2026-01-01T00:00:00Z") is None
 
 
+async def test_what_was_ignored_for_one_client_is_refused_to_a_strict_one(client: Client, cluster: Cluster) -> None:
+    assert cluster.server is not None
+    registry = cluster.server.registry
+    write = Write(SELF, PODS, "default", "", manager="tests", field_validation="Ignore")
+    for name in ("web-a", "web-b", "web-c"):
+        await create_from(registry, write, orjson.dumps(pod(name, nonsense=1)))
+    strict = Write(SELF, PODS, "default", "", manager="tests", field_validation="Strict")
+    with pytest.raises(ApiError, match=r'unknown field "spec\.nonsense"'):
+        await create_from(registry, strict, orjson.dumps(pod("web-d", nonsense=1)))
+
+
 async def test_a_dry_run_makes_nothing(client: Client, cluster: Cluster) -> None:
     await made(client, "web-a", "web-b", "web-c")
     assert cluster.server is not None

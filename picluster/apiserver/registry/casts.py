@@ -88,7 +88,9 @@ class Casts:
     def draft(self, write: Write, body: bytes) -> Draft | None:
         """What identifies a body; ``None`` for one that has to go the long way and is not learned from."""
         usual = write.resource in CAST and not write.dry_run and not write.user.node
-        if not usual or len(body) > BODY_MAX_BYTES or _OWN_OWNERS in body:
+        if not usual or write.field_validation == "Ignore":  # which keeps quiet of what others are to be told
+            return None
+        if len(body) > BODY_MAX_BYTES or _OWN_OWNERS in body:
             return None
         try:
             metadata = _decode_head(body).metadata
