@@ -13,6 +13,8 @@ from picluster.util.clock import SYSTEM_CLOCK, Clock
 from picluster.util.tasks import Tasks
 from picluster_agent import machine
 from picluster_agent.config import Config
+from picluster_agent.endpoint.lookup import Lookup
+from picluster_agent.endpoint.server import Server
 from picluster_agent.identity.bootstrap import serving_certificate
 from picluster_agent.identity.rotation import Rotation
 from picluster_agent.network import Network
@@ -21,7 +23,6 @@ from picluster_agent.node import Node
 from picluster_agent.podman.client import Podman
 from picluster_agent.podman.env import NodeFacts
 from picluster_agent.probes.prober import Prober
-from picluster_agent.server import Server
 from picluster_agent.sync.actual import Actual
 from picluster_agent.sync.context import Places, Runtime
 from picluster_agent.sync.manager import PodManager
@@ -71,7 +72,8 @@ class Agent:
             )
             runtime = self._runtime(client, podman, network, recorder)
             pods = PodManager(runtime)
-            server = Server(config.serving, config.node_ip, pods, podman, self._clock, runtime.actual.of)
+            lookup = Lookup(pods, runtime.actual.of)
+            server = Server(config.serving, config.node_ip, lookup, podman, self._clock)
             node = Node(config, client, podman, self._clock, lambda: self._ready(runtime))
             for part in (network, pods, node, server):
                 stack.push_async_callback(part.close)

@@ -18,7 +18,7 @@ from picluster.client import TransportError
 from picluster.util.backoff import Backoff
 from picluster.util.tasks import Tasks
 from picluster_agent.podman.client import PodmanError, PodmanUnavailable
-from picluster_agent.podman.translate import Image
+from picluster_agent.podman.launch import Image
 from picluster_agent.probes.checks import Subject
 from picluster_agent.probes.prober import Target
 from picluster_agent.sync import messages, spec

@@ -20,7 +20,7 @@ from picluster.api import quantity
 from picluster.api.types import Object
 from picluster_agent import kernel
 from picluster_agent.podman.env import ConfigError, NodeFacts, Sources, expand
-from picluster_agent.podman.translate import Mount
+from picluster_agent.podman.launch import Mount
 from picluster_agent.volumes import atomic, payload
 
 PRIVATE_TMPFS = "mode=0755,size=16m"

@@ -71,7 +71,7 @@ async def test_a_pod_is_ready_within_a_moment_and_leaves_nothing(node: Any, make
     pod = await node.when("web", ready)
     assert time.monotonic() - began_s < 2.0
     assert pod["status"]["phase"] == "Running"
-    assert pod["status"]["podIP"].startswith("10.199.77.")
+    assert pod["status"]["podIP"].startswith(node.link.subnet.removesuffix("0/24"))
     assert pod["status"]["hostIP"] == "127.0.0.1"
     assert pod["status"]["qosClass"] == "BestEffort"
     one = status(pod)
@@ -107,11 +107,11 @@ async def logs(node: Any, name: str, **params: str) -> str:
         return str(await response.text())
 
 
-async def test_environment_volumes_and_logs(node: Any, make_pod: Any, box: Any) -> None:
-    await node.client.create(
+async def test_environment_volumes_and_logs(shared_node: Any, make_pod: Any, box: Any) -> None:
+    await shared_node.client.create(
         CONFIGMAPS, {"metadata": {"name": "cfg", "namespace": "default"}, "data": {"color": "red", "conf": "one"}}
     )
-    await node.client.create(
+    await shared_node.client.create(
         SECRETS, {"metadata": {"name": "sec", "namespace": "default"}, "stringData": {"key": "hush"}}
     )
     script = (
@@ -144,23 +144,23 @@ async def test_environment_volumes_and_logs(node: Any, make_pod: Any, box: Any) 
         {"name": "empty", "emptyDir": {}},
         {"name": "mem", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
     ]
-    await node.run(make_pod("web", web, volumes=volumes))
-    pod = await node.when("web", ready)
+    await shared_node.run(make_pod("web", web, volumes=volumes))
+    pod = await shared_node.when("web", ready)
 
     async def said() -> list[str]:
-        lines = (await logs(node, "web")).splitlines()
+        lines = (await logs(shared_node, "web")).splitlines()
         return lines if len(lines) >= 5 else []
 
-    lines = await node.eventually(said, "the log")
+    lines = await shared_node.eventually(said, "the log")
     assert lines[0].startswith(f"red {pod['status']['podIP']} web web 10.43.0.1")
     assert lines[1:] == ["onehushweb", "400", "x", "one"]
-    assert await logs(node, "web", tailLines="1") == "one"
-    place = node.root / "data" / "pods" / pod["metadata"]["uid"] / "volumes"
+    assert await logs(shared_node, "web", tailLines="1") == "one"
+    place = shared_node.root / "data" / "pods" / pod["metadata"]["uid"] / "volumes"
     assert (place / "sec").is_mount() and (place / "mem").is_mount()
     assert pod["status"]["qosClass"] == "Guaranteed"
 
 
-async def test_a_pod_has_a_token_of_its_own(node: Any, make_pod: Any, box: Any) -> None:
+async def test_a_pod_has_a_token_of_its_own(shared_node: Any, make_pod: Any, box: Any) -> None:
     """[sig-auth] ServiceAccounts should mount an API token into pods; should mount projected service account token."""
     place = "/var/run/secrets/kubernetes.io/serviceaccount"
     script = f"cat {place}/token; echo; cat {place}/namespace; echo; cat {place}/ca.crt /vault/token; sleep 1000"
@@ -168,56 +168,60 @@ async def test_a_pod_has_a_token_of_its_own(node: Any, make_pod: Any, box: Any) 
     token = {"path": "token", "audience": "vault", "expirationSeconds": 600}
     volume = {"name": "vault", "projected": {"sources": [{"serviceAccountToken": token}]}}
     reader = box("web", "sh", "-c", script, volumeMounts=[mount])
-    pod = await node.run(make_pod("web", reader, volumes=[volume]))
-    await node.when("web", lambda pod: condition_is(pod, "Ready"))
-    lines = (await logs(node, "web")).splitlines()
+    pod = await shared_node.run(make_pod("web", reader, volumes=[volume]))
+    await shared_node.when("web", lambda pod: condition_is(pod, "Ready"))
+    lines = (await logs(shared_node, "web")).splitlines()
     assert lines[1] == "default" and lines[2] == "-----BEGIN CERTIFICATE-----"
     for found, audiences in ((lines[0], []), (lines[-1], ["vault"])):
         spec = {"token": found, "audiences": audiences}
-        status = (await node.client.create(TOKEN_REVIEWS, {"spec": spec}))["status"]
+        status = (await shared_node.client.create(TOKEN_REVIEWS, {"spec": spec}))["status"]
         assert status["user"]["username"] == "system:serviceaccount:default:default"
         assert status["user"]["extra"]["authentication.kubernetes.io/pod-uid"] == [pod["metadata"]["uid"]]
         assert status["user"]["extra"]["authentication.kubernetes.io/node-name"] == ["test-node"]
 
 
-async def test_a_missing_config_map_holds_the_container_until_it_is_there(node: Any, make_pod: Any, box: Any) -> None:
+async def test_a_missing_config_map_holds_the_container_until_it_is_there(
+    shared_node: Any, make_pod: Any, box: Any
+) -> None:
     web = box("web", env=[{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "late", "key": "a"}}}])
-    await node.run(make_pod("web", web))
-    pod = await node.when("web", lambda pod: "message" in status(pod).get("state", {}).get("waiting", {}))
+    await shared_node.run(make_pod("web", web))
+    pod = await shared_node.when("web", lambda pod: "message" in status(pod).get("state", {}).get("waiting", {}))
     waiting = {"reason": "CreateContainerConfigError", "message": 'configmap "late" not found'}
     assert status(pod)["state"]["waiting"] == waiting
     assert pod["status"]["phase"] == "Pending"
-    await node.event("web", "Failed", 'Error: configmap "late" not found')
-    await node.client.create(CONFIGMAPS, {"metadata": {"name": "late", "namespace": "default"}, "data": {"a": "b"}})
-    await node.when("web", ready)
+    await shared_node.event("web", "Failed", 'Error: configmap "late" not found')
+    await shared_node.client.create(
+        CONFIGMAPS, {"metadata": {"name": "late", "namespace": "default"}, "data": {"a": "b"}}
+    )
+    await shared_node.when("web", ready)
 
 
-async def test_images_that_are_not_there(node: Any, make_pod: Any, box: Any) -> None:
+async def test_images_that_are_not_there(shared_node: Any, make_pod: Any, box: Any) -> None:
     absent = {"image": "localhost/none:1"}
-    await node.run(make_pod("never", box(**absent, imagePullPolicy="Never")))
-    await node.run(make_pod("pull", box(**absent)))
-    pod = await node.when("never", lambda pod: status(pod).get("state", {}).get("waiting", {}).get("message"))
+    await shared_node.run(make_pod("never", box(**absent, imagePullPolicy="Never")))
+    await shared_node.run(make_pod("pull", box(**absent)))
+    pod = await shared_node.when("never", lambda pod: status(pod).get("state", {}).get("waiting", {}).get("message"))
     assert status(pod)["state"]["waiting"] == {
         "reason": "ErrImageNeverPull",
         "message": 'Container image "localhost/none:1" is not present with pull policy of Never',
     }
     seen: set[str] = set()
-    await node.when(
+    await shared_node.when(
         "pull", lambda pod: seen.add(status(pod)["state"]["waiting"]["reason"]) or "ImagePullBackOff" in seen
     )
     assert "ErrImagePull" in seen
-    await node.event("pull", "BackOff", 'Back-off pulling image "localhost/none:1"')
-    await node.event("pull", "Failed", "Error: ErrImagePull")
+    await shared_node.event("pull", "BackOff", 'Back-off pulling image "localhost/none:1"')
+    await shared_node.event("pull", "Failed", "Error: ErrImagePull")
 
 
-async def test_a_pod_that_waits_for_its_image_can_be_deleted(node: Any, make_pod: Any, box: Any) -> None:
+async def test_a_pod_that_waits_for_its_image_can_be_deleted(shared_node: Any, make_pod: Any, box: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # a registry that takes the call and says nothing
         image = f"127.0.0.1:{silent.getsockname()[1]}/none:1"
-        await node.run(make_pod("pull", box(image=image), box("local")))
-        await node.event("pull", "Pulling", f'Pulling image "{image}"')
-        await node.client.delete(PODS, "pull", namespace="default")
-        await node.gone("pull", timeout_s=8.0)
-    await node.eventually(lambda: _count(node, 0), "everything to be removed")
+        await shared_node.run(make_pod("pull", box(image=image), box("local")))
+        await shared_node.event("pull", "Pulling", f'Pulling image "{image}"')
+        await shared_node.client.delete(PODS, "pull", namespace="default")
+        await shared_node.gone("pull", timeout_s=8.0)
+    await shared_node.eventually(lambda: _count(shared_node, 0), "everything to be removed")
 
 
 async def test_a_crash_is_restarted_at_once_then_backs_off(node: Any, make_pod: Any, box: Any) -> None:
@@ -239,36 +243,36 @@ async def test_a_crash_is_restarted_at_once_then_backs_off(node: Any, make_pod: 
 
 
 @pytest.mark.parametrize(("code", "phase"), [(0, "Succeeded"), (1, "Failed")])
-async def test_a_pod_that_never_restarts_ends(node: Any, make_pod: Any, box: Any, code: int, phase: str) -> None:
-    await node.run(make_pod("job", box("web", "sh", "-c", f"echo done; exit {code}"), restartPolicy="Never"))
-    pod = await node.when("job", lambda pod: pod["status"]["phase"] == phase)
+async def test_a_pod_that_never_restarts_ends(shared_node: Any, make_pod: Any, box: Any, code: int, phase: str) -> None:
+    await shared_node.run(make_pod("job", box("web", "sh", "-c", f"echo done; exit {code}"), restartPolicy="Never"))
+    pod = await shared_node.when("job", lambda pod: pod["status"]["phase"] == phase)
     assert status(pod)["state"]["terminated"]["exitCode"] == code
     assert get_condition(pod, "Ready")["reason"] == ("PodCompleted" if code == 0 else "PodFailed")
-    assert await logs(node, "job") == "done\n"
+    assert await logs(shared_node, "job") == "done\n"
 
     async def torn_down() -> bool:
-        return not (node.root / "run" / "pods" / pod["metadata"]["uid"]).exists()
+        return not (shared_node.root / "run" / "pods" / pod["metadata"]["uid"]).exists()
 
-    await node.eventually(torn_down, "the sandbox to go")
-    await node.client.delete(PODS, "job", namespace="default")
-    await node.gone("job")
+    await shared_node.eventually(torn_down, "the sandbox to go")
+    await shared_node.client.delete(PODS, "job", namespace="default")
+    await shared_node.gone("job")
 
 
-async def test_init_containers_run_one_after_the_other(node: Any, make_pod: Any, box: Any) -> None:
+async def test_init_containers_run_one_after_the_other(shared_node: Any, make_pod: Any, box: Any) -> None:
     mount = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
     init = [
         box("first", "sh", "-c", "echo 1 >> /v/order", **mount),
         box("second", "sh", "-c", "echo 2 >> /v/order", **mount),
     ]
     web = box("web", "sh", "-c", "cat /v/order; sleep 1000", **mount)
-    await node.run(make_pod("web", web, initContainers=init, volumes=[{"name": "v", "emptyDir": {}}]))
-    pod = await node.when("web", ready)
+    await shared_node.run(make_pod("web", web, initContainers=init, volumes=[{"name": "v", "emptyDir": {}}]))
+    pod = await shared_node.when("web", ready)
     assert status(pod, "first")["state"]["terminated"]["reason"] == "Completed"
 
     async def said() -> bool:
-        return await logs(node, "web") == "1\n2\n"
+        return await logs(shared_node, "web") == "1\n2\n"
 
-    await node.eventually(said, "the log")
+    await shared_node.eventually(said, "the log")
 
 
 def _monitors(container_id: str) -> int:
@@ -277,16 +281,20 @@ def _monitors(container_id: str) -> int:
     return sum("conmon" in line and container_id in line for line in lines)
 
 
-async def test_a_command_that_takes_too_long_fails_its_probe_and_is_killed(node: Any, make_pod: Any, box: Any) -> None:
+async def test_a_command_that_takes_too_long_fails_its_probe_and_is_killed(
+    shared_node: Any, make_pod: Any, box: Any
+) -> None:
     probe = {"exec": {"command": ["sleep", "777"]}, "periodSeconds": 1, "timeoutSeconds": 1}
-    await node.run(make_pod("web", box("web", readinessProbe=probe)))
-    await node.event("web", "Unhealthy", "Readiness probe failed: command timed out")
-    pod = await node.when("web", lambda pod: not ready(pod))
-    processes = node.podman.podman("top", status(pod)["containerID"].removeprefix("podman://"), "args").splitlines()
+    await shared_node.run(make_pod("web", box("web", readinessProbe=probe)))
+    await shared_node.event("web", "Unhealthy", "Readiness probe failed: command timed out")
+    pod = await shared_node.when("web", lambda pod: not ready(pod))
+    processes = shared_node.podman.podman(
+        "top", status(pod)["containerID"].removeprefix("podman://"), "args"
+    ).splitlines()
     assert sum("777" in one for one in processes) <= 1
 
 
-async def test_readiness_and_liveness(node: Any, make_pod: Any, box: Any) -> None:
+async def test_readiness_and_liveness(shared_node: Any, make_pod: Any, box: Any) -> None:
     web = box(
         "web",
         "sh",
@@ -295,20 +303,20 @@ async def test_readiness_and_liveness(node: Any, make_pod: Any, box: Any) -> Non
         readinessProbe={"exec": {"command": ["cat", "/tmp/ready"]}, "periodSeconds": 1, "failureThreshold": 1},
         livenessProbe={"exec": {"command": ["cat", "/tmp/live"]}, "periodSeconds": 1, "failureThreshold": 1},
     )
-    await node.run(make_pod("web", web))
-    pod = await node.when("web", ready)
+    await shared_node.run(make_pod("web", web))
+    pod = await shared_node.when("web", ready)
     container_id = status(pod)["containerID"].removeprefix("podman://")
     await asyncio.sleep(2.0)
     assert _monitors(container_id) == 1, "probes leave processes behind"
-    node.podman.podman("exec", container_id, "rm", "/tmp/ready")
-    pod = await node.when("web", lambda pod: not ready(pod))
+    shared_node.podman.podman("exec", container_id, "rm", "/tmp/ready")
+    pod = await shared_node.when("web", lambda pod: not ready(pod))
     assert get_condition(pod, "Ready")["message"] == "containers with unready status: [web]"
-    await node.event("web", "Unhealthy", "Readiness probe failed: cat: can't open '/tmp/ready'")
-    node.podman.podman("exec", container_id, "rm", "/tmp/live")
-    pod = await node.when("web", lambda pod: status(pod)["restartCount"] == 1 and ready(pod))
+    await shared_node.event("web", "Unhealthy", "Readiness probe failed: cat: can't open '/tmp/ready'")
+    shared_node.podman.podman("exec", container_id, "rm", "/tmp/live")
+    pod = await shared_node.when("web", lambda pod: status(pod)["restartCount"] == 1 and ready(pod))
     assert status(pod)["containerID"] != f"podman://{container_id}"
     assert "message" not in get_condition(pod, "Ready")
-    await node.event("web", "Killing", "Container web failed liveness probe, will be restarted")
+    await shared_node.event("web", "Killing", "Container web failed liveness probe, will be restarted")
 
 
 async def test_a_container_that_ignores_its_signal_is_killed_after_the_grace(
@@ -329,15 +337,15 @@ async def test_a_container_that_ignores_its_signal_is_killed_after_the_grace(
     assert 2.0 <= time.monotonic() - began_s < 6.0
 
 
-async def test_exec(node: Any, make_pod: Any, box: Any) -> None:
-    await node.run(make_pod("web"))
-    await node.when("web", ready)
+async def test_exec(shared_node: Any, make_pod: Any, box: Any) -> None:
+    await shared_node.run(make_pod("web"))
+    await shared_node.when("web", ready)
     path = "/api/v1/namespaces/default/pods/web/exec"
 
     async def run(*command: str, given: bytes = b"", **flags: str) -> tuple[dict[int, bytes], str]:
         params = [("command", word) for word in command] + [("stdout", "true"), ("stderr", "true"), *flags.items()]
         channels: dict[int, bytes] = {}
-        async with node.client.websocket(path, params=params) as socket:
+        async with shared_node.client.websocket(path, params=params) as socket:
             if given:
                 await socket.send_bytes(b"\x00" + given)
                 await socket.send_bytes(b"\xff\x00")
@@ -450,10 +458,12 @@ async def test_containers_of_others_are_left_alone(node: Any, make_pod: Any) -> 
         node.podman.podman("rm", "--force", "--time=0", stranger)
 
 
-async def test_a_container_that_takes_more_memory_than_it_may_is_killed(node: Any, make_pod: Any, box: Any) -> None:
+async def test_a_container_that_takes_more_memory_than_it_may_is_killed(
+    shared_node: Any, make_pod: Any, box: Any
+) -> None:
     big = box("web", "dd", "if=/dev/zero", "of=/dev/null", "bs=200M", resources={"limits": {"memory": "16Mi"}})
-    await node.run(make_pod("big", big, restartPolicy="Never"))
-    pod = await node.when("big", lambda pod: pod["status"]["phase"] == "Failed")
+    await shared_node.run(make_pod("big", big, restartPolicy="Never"))
+    pod = await shared_node.when("big", lambda pod: pod["status"]["phase"] == "Failed")
     ended = status(pod)["state"]["terminated"]
     assert ended["exitCode"] == 137
     assert ended["reason"] == "OOMKilled" or not CGROUPS_V2  # conmon does not notice on a cgroup v1 host
@@ -476,7 +486,7 @@ async def test_the_host_network_and_the_pods_own(node: Any, make_pod: Any, box: 
     await node.eventually(said, "containers of a pod to share its loopback and its hostname")
 
 
-async def test_lifecycle_hooks_and_identity(node: Any, make_pod: Any, box: Any) -> None:
+async def test_lifecycle_hooks_and_identity(shared_node: Any, make_pod: Any, box: Any) -> None:
     web = box(
         "web",
         "sh",
@@ -490,34 +500,36 @@ async def test_lifecycle_hooks_and_identity(node: Any, make_pod: Any, box: Any) 
         },
         securityContext={"runAsUser": 1234, "capabilities": {"drop": ["ALL"]}, "allowPrivilegeEscalation": False},
     )
-    volumes = [{"name": "v", "emptyDir": {}}, {"name": "h", "hostPath": {"path": str(node.root)}}]
-    await node.run(
+    volumes = [{"name": "v", "emptyDir": {}}, {"name": "h", "hostPath": {"path": str(shared_node.root)}}]
+    await shared_node.run(
         make_pod("web", web, volumes=volumes, securityContext={"fsGroup": 4321}, terminationGracePeriodSeconds=20)
     )
-    await node.when("web", ready)
+    await shared_node.when("web", ready)
 
     async def said(text: str) -> bool:
-        return text in await logs(node, "web")
+        return text in await logs(shared_node, "web")
 
-    await node.eventually(lambda: said("started"), "postStart")
-    said_first = (await logs(node, "web")).splitlines()
+    await shared_node.eventually(lambda: said("started"), "postStart")
+    said_first = (await logs(shared_node, "web")).splitlines()
     assert said_first[0] == "1234"
     assert "4321" in said_first[1].split()
-    log = next(node.root.glob("data/pods/*/logs/web/0.log"))
+    log = next(shared_node.root.glob("data/pods/*/logs/web/0.log"))
     with log.open() as held:
-        await node.client.delete(PODS, "web", namespace="default")
-        await node.gone("web")
+        await shared_node.client.delete(PODS, "web", namespace="default")
+        await shared_node.gone("web")
         assert "stopping" in held.read()
 
 
-async def test_following_a_log_sees_a_line_as_it_is_written(node: Any, make_pod: Any, box: Any) -> None:
-    await node.run(
+async def test_following_a_log_sees_a_line_as_it_is_written(shared_node: Any, make_pod: Any, box: Any) -> None:
+    await shared_node.run(
         make_pod("web", box("web", "sh", "-c", "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.1; done"))
     )
-    await node.when("web", ready)
+    await shared_node.when("web", ready)
     path = "/api/v1/namespaces/default/pods/web/log"
     got = b""
-    async with node.client.raw("GET", path, params={"follow": "true", "tailLines": "1"}, timeout_s=None) as response:
+    async with shared_node.client.raw(
+        "GET", path, params={"follow": "true", "tailLines": "1"}, timeout_s=None
+    ) as response:
         async for chunk in response.content.iter_any():
             got += chunk
             if got.count(b"\n") >= 5:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from picluster_agent.logs import LogOptions, read, render, tail_offset
-from picluster_agent.server import log_options
+from picluster_agent.endpoint.logfile import LogOptions, read, render, tail_offset
+from picluster_agent.endpoint.logs import log_options
 
 
 def line(text: str, *, second: int = 0, stream: str = "stdout", tag: str = "F") -> bytes:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from picluster_agent.podman.env import ConfigError, NodeFacts
-from picluster_agent.podman.translate import Image, Launch, Mount, create_body, oom_score_adjustment
+from picluster_agent.podman.launch import Image, Launch, Mount
+from picluster_agent.podman.limits import oom_score_adjustment
+from picluster_agent.podman.translate import create_body
 
 GIB = 1024**3
 

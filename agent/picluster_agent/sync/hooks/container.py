@@ -6,7 +6,7 @@ from picluster.api.types import Object
 from picluster_agent.podman import env, translate
 from picluster_agent.podman.client import PodmanError
 from picluster_agent.podman.env import ConfigError
-from picluster_agent.podman.translate import Image, Launch, Mount
+from picluster_agent.podman.launch import Image, Launch, Mount
 from picluster_agent.probes.checks import Subject, check
 from picluster_agent.sync import objects, spec
 from picluster_agent.sync.context import PodContext, Runtime

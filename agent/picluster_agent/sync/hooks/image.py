@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from picluster.api.types import Object
 from picluster_agent.podman.client import PodmanError
-from picluster_agent.podman.translate import Image
+from picluster_agent.podman.launch import Image
 from picluster_agent.sync.context import PodContext, Runtime
 from picluster_agent.sync.status import Waiting
 

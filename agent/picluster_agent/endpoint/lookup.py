@@ -1,0 +1,39 @@
+"""Which pod and which container a request's path means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from picluster_agent.sync import spec
+from picluster_agent.sync.manager import PodManager
+from picluster_agent.sync.model import Seen
+from picluster_agent.sync.worker import PodWorker
+
+
+class Lookup:
+    """``seen`` tells the containers of a pod, by its uid."""
+
+    def __init__(self, pods: PodManager, seen: Callable[[str], tuple[Seen, ...]]) -> None:
+        self.pods = pods
+        self.seen = seen
+
+    def find(self, request: web.Request) -> tuple[PodWorker, str]:
+        """The worker and the container's name of ``/…/{namespace}/{pod}/{container}``; raises 404."""
+        namespace, name = request.match_info["namespace"], request.match_info["pod"]
+        worker = self.pods.find(namespace, name)
+        if worker is None:
+            raise web.HTTPNotFound(text=f'pod "{name}" does not exist\n')
+        container = request.match_info["container"]
+        if spec.container(worker.context.pod, container) is None:
+            raise web.HTTPNotFound(text=f'container "{container}" not found in pod "{name}"\n')
+        return worker, container
+
+    def runs(self, worker: PodWorker, container_id: str) -> bool:
+        return any(one.id == container_id and one.running for one in self.seen(worker.context.uid))
+
+
+def flag(text: str) -> bool:
+    """A query parameter that is true or false."""
+    return text.lower() in ("1", "t", "true")

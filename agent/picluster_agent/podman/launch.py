@@ -1,0 +1,51 @@
+"""What is known of a container that shall be made: the values that its create body is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from picluster.api.types import Object
+from picluster_agent.podman.env import NodeFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A bind mount of ``source`` on the host to ``target`` in the container."""
+
+    source: Path
+    target: str
+    read_only: bool = False
+    propagation: str = "rprivate"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What the agent must know of a local image: its id and the defaults in its configuration."""
+
+    id: str
+    user: str = ""
+    stop_signal: str = ""
+
+    @classmethod
+    def from_inspect(cls, inspected: Object) -> Image:
+        config = inspected.get("Config") or {}
+        return cls(str(inspected["Id"]), str(config.get("User") or ""), str(config.get("StopSignal") or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One attempt at one container, with everything looked up."""
+
+    pod: Object
+    container: Object
+    attempt: int
+    sandbox: str
+    namespaces: Mapping[str, Path]
+    """``net``, ``ipc``, ``uts``: where the sandbox's namespaces are pinned."""
+    env: Mapping[str, str]
+    image: Image
+    mounts: Sequence[Mount]
+    log_path: Path
+    node: NodeFacts
