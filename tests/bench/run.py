@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 HERE = Path(__file__).parent
 START_TIMEOUT_S = 30.0
 LOAD_TIMEOUT_S = 180.0
+AGENT_TIMEOUT_S = 400.0
 PODS_MANY = 8000
 WATCHERS_MANY = 500
 BYTECODE = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -102,9 +103,9 @@ class Server:
             return False
 
 
-def run_script(script: str, *words: str) -> dict[str, Any]:
+def run_script(script: str, *words: str, timeout_s: float = LOAD_TIMEOUT_S) -> dict[str, Any]:
     command = [sys.executable, str(HERE / script), *words]
-    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=LOAD_TIMEOUT_S, check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=timeout_s, check=True)
     answer = json.loads(done.stdout)
     assert isinstance(answer, dict)
     return answer
@@ -200,6 +201,36 @@ def scheduler() -> list[Result]:
     return results
 
 
+def agent(scenario: str, count: int) -> dict[str, Any]:
+    return run_script("agent.py", scenario, str(count), timeout_s=AGENT_TIMEOUT_S)
+
+
+def agent_ready() -> list[Result]:
+    detail = agent("ready", 40)
+    return [
+        at_most("agent, bound to Ready, p50", round(detail["p50_ms"] / 1e3, 3), "s", 0.6, detail),
+        at_most("agent, bound to Ready, p99", round(detail["p99_ms"] / 1e3, 3), "s", 1.2),
+        at_most("agent, 30 pods at once, all Ready", agent("burst", 30)["all_s"], "s", 15),
+    ]
+
+
+def agent_idle() -> list[Result]:
+    few, detail = agent("idle", 10), agent("idle", 30)
+    return [
+        at_most("agent, memory with 10 pods", few["rss_mib"], "MiB", 60),
+        at_most("agent, CPU with 30 idle probed pods", detail["cpu_percent"], "%", 3, detail),
+        at_most("agent, written to disk in an idle hour", detail["written_mib_per_hour"], "MiB", 1),
+    ]
+
+
+def agent_many() -> list[Result]:
+    detail = agent("many", 100)
+    return [
+        at_most("agent, memory with 100 pods", detail["rss_mib"], "MiB", 90, detail),
+        at_most("agent, a killed container of 100 Ready again", detail["restarted_s"], "s", 3),
+    ]
+
+
 MEASURES: dict[str, Callable[[], list[Result]]] = {
     "storage-1": storage(1, None),
     "storage-8": storage(8, None),
@@ -216,6 +247,9 @@ MEASURES: dict[str, Callable[[], list[Result]]] = {
     "fan-out": fan_out,
     "start": start_and_memory,
     "scheduler": scheduler,
+    "agent-ready": agent_ready,
+    "agent-idle": agent_idle,
+    "agent-many": agent_many,
 }
 
 

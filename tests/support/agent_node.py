@@ -154,6 +154,14 @@ class PodmanService:
             self.process.wait(timeout=10)
             self.process = None
 
+    def clean(self) -> None:
+        """Remove every container, end the service, and leave nothing below ``root``."""
+        subprocess.run(["podman", "rm", "--all", "--force", "--time=0"], env=self.environment, capture_output=True)
+        self.stop()
+        for point in kernel.mount_points(self.root):
+            kernel.unmount(point)
+        shutil.rmtree(self.root, ignore_errors=True)
+
     def containers(self) -> list[dict[str, Any]]:
         return list(json.loads(self.podman("ps", "--all", "--format", "json") or "[]"))
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ from server_process import ServerProcess
 
 from picluster.api.resources import CONFIGMAPS, PODS, SECRETS
 from picluster.client import Client, ClientConfig
-from picluster_agent import kernel
 
 
 @contextlib.contextmanager
@@ -29,11 +26,7 @@ def _podman(root: Path) -> Iterator[PodmanService]:
         service.start()
         yield service
     finally:
-        subprocess.run(["podman", "rm", "--all", "--force", "--time=0"], env=service.environment, capture_output=True)
-        service.stop()
-        for point in kernel.mount_points(service.root):
-            kernel.unmount(point)
-        shutil.rmtree(service.root, ignore_errors=True)
+        service.clean()
 
 
 @pytest.fixture(scope="session")
