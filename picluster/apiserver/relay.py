@@ -21,6 +21,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from picluster.apiserver.connection import connection_of
+from picluster.util.upgrade import Switched, take_over
 
 CONNECT_TIMEOUT_S = 10.0
 HEAD_TIMEOUT_S = 30.0
@@ -119,7 +120,7 @@ class Relay:
             finally:
                 joined.cancel()
                 self._switched.discard(joined)
-            return _Switched()
+            return Switched()
         finally:
             writer.close()
 
@@ -239,32 +240,6 @@ def _end_to_end(headers: Iterable[tuple[str, str]]) -> CIMultiDict[str]:
     return passed
 
 
-class _Switched(web.StreamResponse):
-    """The answer to a request whose connection has been given away: there is nothing more to send."""
-
-    def __init__(self) -> None:
-        super().__init__(status=101)
-        self.force_close()
-
-    async def prepare(self, request: web.BaseRequest) -> None:
-        return None
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        return None
-
-
-class _TakenOver(asyncio.StreamReaderProtocol):
-    """The client's connection as a stream; the server still learns when it is lost."""
-
-    def __init__(self, reader: asyncio.StreamReader, before: asyncio.BaseProtocol) -> None:
-        super().__init__(reader)
-        self._before = before
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._before.connection_lost(exc)
-
-
 async def _dial(onward: Onward) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     host, port = onward.url.host or "", onward.url.port or (443 if onward.context else 80)
     try:
@@ -324,15 +299,7 @@ async def _join(
     request: web.BaseRequest, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     """Give the client the answer's head, and copy both ways until one side ends."""
-    transport, protocol = request.transport, connection_of(request)
-    if transport is None:
-        raise ConnectionResetError("the client has gone")
-    from_client = asyncio.StreamReader(limit=CHUNK_BYTES)
-    taken = _TakenOver(from_client, protocol)
-    taken.connection_made(transport)
-    transport.set_protocol(taken)
-    to_client = asyncio.StreamWriter(transport, taken, from_client, asyncio.get_running_loop())
-    to_client.write(head)
+    from_client, to_client = take_over(request, head)
     tasks = [asyncio.ensure_future(_copy(from_client, writer)), asyncio.ensure_future(_copy(reader, to_client))]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
