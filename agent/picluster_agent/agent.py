@@ -19,9 +19,11 @@ from picluster_agent.identity.bootstrap import serving_certificate
 from picluster_agent.identity.rotation import Rotation
 from picluster_agent.network import Network
 from picluster_agent.network.manager import NodeNetwork
-from picluster_agent.node import Node
+from picluster_agent.node.node import Node, Sources
+from picluster_agent.node.readiness import Readiness
 from picluster_agent.podman.client import Podman
 from picluster_agent.podman.env import NodeFacts
+from picluster_agent.podman.watch import Watch
 from picluster_agent.probes.prober import Prober
 from picluster_agent.sync.actual import Actual
 from picluster_agent.sync.context import Places, Runtime
@@ -74,11 +76,20 @@ class Agent:
             pods = PodManager(runtime)
             lookup = Lookup(pods, runtime.actual.of)
             server = Server(config.serving, config.node_ip, lookup, podman, self._clock)
-            node = Node(config, client, podman, self._clock, lambda: self._ready(runtime))
+            watch = Watch(config.podman_socket, self._clock, lambda: node.changed())
+            readiness = Readiness(watch, runtime.actual, network, self._clock, lambda: False)
+            sources = Sources(
+                problems=readiness.problems,
+                pressure=lambda: machine.pressure(config.data_dir),
+                capacity=lambda: machine.capacity(config.data_dir),
+                allocatable=lambda: machine.allocatable(config.data_dir),
+            )
+            node = Node(config, client, podman, self._clock, recorder, sources)
             for part in (network, pods, node, server):
                 stack.push_async_callback(part.close)
-            identity = Tasks("identity")
+            identity, watches = Tasks("identity"), Tasks("watches")
             stack.push_async_callback(identity.close)
+            stack.push_async_callback(watches.close)
             if config.bootstrap_kubeconfig is not None:
                 identity.spawn(Rotation(config, client, self._clock).run(), "rotation")
             if config.bootstrap_kubeconfig is None or config.serving.cert.exists():
@@ -86,9 +97,10 @@ class Agent:
                 self.port = server.port
             else:
                 identity.spawn(self._serve_later(server, client), "serving certificate")
+            watches.spawn(watch.run(), "podman")
             await network.start()
             pods.start()
-            node.start(network.set_pod_cidr, server.port)
+            node.start(network.set_pod_cidr, lambda: server.port)
             yield self
 
     async def _serve_later(self, server: Server, client: Client) -> None:
@@ -120,19 +132,6 @@ class Agent:
             cluster_dns=config.cluster_dns,
             cluster_domain=config.cluster_domain,
         )
-
-    @staticmethod
-    async def _ready(runtime: Runtime) -> tuple[bool, str]:
-        """The runtime answers and the network can be given to pods."""
-        if not runtime.actual.healthy:
-            return False, f"container runtime is down: podman does not answer on {runtime.podman.socket_path}"
-        ready, why = await runtime.network.ready()
-        if not ready:
-            return False, (
-                "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
-                f"message:Network plugin returns error: {why}"
-            )
-        return True, ""
 
 
 def _allocatable(config: Config) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,15 @@ EVICTION_MEMORY_BYTES = 100 * 1024**2
 EVICTION_DISK_FRACTION = 0.10
 EVICTION_PIDS_FRACTION = 0.05
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm"}
+HUGEPAGES = Path("/sys/kernel/mm/hugepages")
+LABEL_MAX = 63
+SYSTEM_UUIDS = (
+    "/sys/class/dmi/id/product_uuid",
+    "/proc/device-tree/system-id",
+    "/proc/device-tree/vm,uuid",
+    "/etc/machine-id",
+)
+"""Where the machine's own identity may be, in the order that cAdvisor looks (``utils/sysfs``)."""
 _CAP_SYS_RESOURCE = 24
 
 
@@ -59,6 +69,33 @@ def memory_bytes() -> int:
     return total
 
 
+def swap_bytes() -> int:
+    return meminfo(Path("/proc/meminfo").read_text()).get("SwapTotal", 0)
+
+
+def hugepages(root: Path = HUGEPAGES) -> dict[str, int]:
+    """Bytes that are set aside as huge pages, by resource name; nothing where the kernel has none."""
+    found = {}
+    for directory in sorted(root.glob("hugepages-*kB")):
+        size_bytes = int(directory.name.removeprefix("hugepages-").removesuffix("kB")) * 1024
+        unit, amount = ("Gi", size_bytes >> 30) if size_bytes >= 1 << 30 else ("Mi", size_bytes >> 20)
+        if amount == 0:
+            unit, amount = "Ki", size_bytes >> 10
+        pages = _read(str(directory / "nr_hugepages"))
+        found[f"hugepages-{amount}{unit}"] = size_bytes * int(pages) if pages.isdigit() else 0
+    return found
+
+
+def board_model(root: Path = Path("/")) -> str:
+    """``Raspberry Pi 4 Model B Rev 1.4``; empty where there is no device tree."""
+    return _read(str(root / "proc/device-tree/model")).rstrip("\0").strip()
+
+
+def board_label() -> str:
+    """The board's model as the value of a label."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", board_model())[:LABEL_MAX].strip("-._")
+
+
 def processors() -> int:
     return len(os.sched_getaffinity(0))
 
@@ -70,18 +107,25 @@ def capacity(disk: Path) -> dict[str, str]:
         "memory": f"{memory_bytes() // 1024}Ki",
         "ephemeral-storage": f"{shutil.disk_usage(disk).total // 1024}Ki",
         "pods": str(PODS_MAX),
+        **_quantities(hugepages()),
     }
 
 
 def allocatable(disk: Path) -> dict[str, str]:
     """What is left for pods, after the system, the agent and the eviction threshold."""
-    memory = max(memory_bytes() - RESERVED_MEMORY_BYTES - EVICTION_MEMORY_BYTES, 0)
+    huge = hugepages()
+    memory = max(memory_bytes() - RESERVED_MEMORY_BYTES - EVICTION_MEMORY_BYTES - sum(huge.values()), 0)
     return {
         "cpu": f"{processors() * 1000 - RESERVED_CPU_MILLI}m",
         "memory": f"{memory // 1024}Ki",
         "ephemeral-storage": str(int(shutil.disk_usage(disk).total * (1 - EVICTION_DISK_FRACTION))),
         "pods": str(PODS_MAX),
+        **_quantities(huge),
     }
+
+
+def _quantities(amounts: Mapping[str, int]) -> dict[str, str]:
+    return {name: f"{amount >> 10}Ki" if amount else "0" for name, amount in amounts.items()}
 
 
 def pressure(disk: Path) -> Pressure:
@@ -115,7 +159,7 @@ def node_info(version: str, podman_version: str) -> Object:
         "machineID": _read("/etc/machine-id"),
         "operatingSystem": "linux",
         "osImage": release.get("PRETTY_NAME", "Linux"),
-        "systemUUID": _read("/sys/class/dmi/id/product_uuid") or _read("/etc/machine-id"),
+        "systemUUID": next(filter(None, map(_read, SYSTEM_UUIDS)), ""),
     }
 
 
@@ -129,6 +173,6 @@ def may_lower_oom() -> bool:
 
 def _read(path: str) -> str:
     try:
-        return Path(path).read_text().strip()
+        return Path(path).read_text().strip().rstrip("\0")
     except OSError:
         return ""

@@ -18,6 +18,7 @@ from picluster.api.types import Object
 from picluster.util.backoff import Backoff
 from picluster.util.clock import Clock
 from picluster.util.tasks import Tasks
+from picluster.util.timings import Timing
 from picluster_agent.podman import translate
 from picluster_agent.podman.client import Podman, PodmanError, PodmanUnavailable
 from picluster_agent.sync.model import Seen, State
@@ -83,6 +84,10 @@ class Actual:
         self.listed = asyncio.Event()
         """Set once Podman has answered for the first time."""
         self.healthy = False
+        self.relisted_s = clock.monotonic()
+        """When Podman last listed its containers (monotonic)."""
+        self.relists = Timing()
+        """How long that takes, and how often it was done."""
 
     def start(self, on_change: Callable[[str], None]) -> None:
         """Begin to follow Podman; ``on_change(uid)`` is called for every pod whose containers changed."""
@@ -178,8 +183,11 @@ class Actual:
 
     async def _relist(self) -> None:
         while True:
+            asked_s = self._clock.monotonic()
             try:
                 await self.refresh()
+                self.relisted_s = self._clock.monotonic()
+                self.relists.observe(self.relisted_s - asked_s)
                 if not self.healthy:
                     log.info("podman answers, %d pods have containers here", len(self._pods))
                 self.healthy = True
