@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from picluster.api.types import Object
 
@@ -41,6 +42,13 @@ class Seen:
     @property
     def running(self) -> bool:
         return self.state is State.RUNNING
+
+
+class Waiting(NamedTuple):
+    """Why a container does not run: ``reason`` (``ErrImagePull``) and a sentence."""
+
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

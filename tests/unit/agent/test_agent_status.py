@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from picluster.api.meta import get_condition, now_rfc3339
-from picluster_agent.sync.model import Outcome, Seen, State
-from picluster_agent.sync.status import StatusInput, Waiting, pod_status
+from picluster_agent.sync.containerstatus import StatusInput
+from picluster_agent.sync.model import Outcome, Seen, State, Waiting
+from picluster_agent.sync.status import pod_status
 from picluster_agent.sync.writer import covers
 
 NOW_S = 1_700_000_000.0

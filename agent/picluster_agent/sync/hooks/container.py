@@ -10,8 +10,7 @@ from picluster_agent.podman.launch import Image, Launch, Mount
 from picluster_agent.probes.checks import Subject, check
 from picluster_agent.sync import objects, spec
 from picluster_agent.sync.context import PodContext, Runtime
-from picluster_agent.sync.model import Seen, Start, State
-from picluster_agent.sync.status import Waiting
+from picluster_agent.sync.model import Seen, Start, State, Waiting
 from picluster_agent.volumes import manager
 
 TERMINATION_MESSAGE_PATH = "/dev/termination-log"

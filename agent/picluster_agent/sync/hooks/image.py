@@ -10,7 +10,7 @@ from picluster.api.types import Object
 from picluster_agent.podman.client import PodmanError
 from picluster_agent.podman.launch import Image
 from picluster_agent.sync.context import PodContext, Runtime
-from picluster_agent.sync.status import Waiting
+from picluster_agent.sync.model import Waiting
 
 
 class ImageError(Exception):

@@ -1,0 +1,156 @@
+"""``containerStatuses``: one entry for each container of a pod's specification. Pure.
+
+States, reasons and what is remembered of earlier runs are those of the kubelet's ``convertToAPIContainerStatuses``
+(Kubernetes 1.36).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from picluster.api.meta import now_rfc3339
+from picluster.api.types import Object
+from picluster_agent.sync import spec
+from picluster_agent.sync.model import Outcome, Seen, State, Waiting
+
+RUNTIME = "podman"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusInput:
+    """What a status is made of, beside the pod."""
+
+    seen: tuple[Seen, ...]
+    sandbox: str | None
+    now_s: float
+    host_ip: str
+    pod_ip: str = ""
+    attached: bool = False
+    """The sandbox stands and has its network."""
+    initialized: bool = False
+    waiting: Mapping[str, Waiting] = field(default_factory=dict)
+    ready: frozenset[str] = frozenset()
+    """Ids of running containers that may take traffic."""
+    started: frozenset[str] = frozenset()
+    messages: Mapping[str, str] = field(default_factory=dict)
+    """Container id to what it left in its termination message file."""
+    outcome: Outcome | None = None
+
+
+def container_status(pod: Object, container: Object, world: StatusInput, previous: Object) -> Object:
+    name = container["name"]
+    attempts = sorted((one for one in world.seen if one.name == name and one.state is not State.CREATED), key=_attempt)
+    last = attempts[-1] if attempts else None
+    waiting = world.waiting.get(name)
+    status: Object = {
+        "name": name,
+        "image": container.get("image", ""),
+        "imageID": last.image_id if last else "",
+        "ready": False,
+        "restartCount": last.attempt if last else 0,
+        "started": False,
+        "state": {},
+        "lastState": {},
+    }
+    if last is None:
+        return _never_ran(pod, status, waiting, world, previous)
+    status["containerID"] = f"{RUNTIME}://{last.id}"
+    if last.running:
+        status["state"] = {"running": {"startedAt": now_rfc3339(last.started_s)}}
+        status["started"] = last.id in world.started
+        status["ready"] = last.id in world.ready
+        before = attempts[-2] if len(attempts) > 1 else None
+        status["lastState"] = _terminated(before, world) if before else _remembered(previous, name)
+    elif waiting is not None:
+        status["state"] = {"waiting": _waiting(waiting)}
+        status["lastState"] = _terminated(last, world)
+    else:
+        status["state"] = _terminated(last, world)
+        regular = container in spec.init_containers(pod) and not spec.is_sidecar(container)
+        status["ready"] = regular and last.exit_code == 0
+    _describe(container, status)
+    return status
+
+
+def _attempt(one: Seen) -> int:
+    return one.attempt
+
+
+def _never_ran(pod: Object, status: Object, waiting: Waiting | None, world: StatusInput, previous: Object) -> Object:
+    """No container of that name is known here; what the API server has seen of earlier ones is kept."""
+    before = _reported(previous, status["name"])
+    status["restartCount"] = before.get("restartCount", 0)
+    status["lastState"] = before.get("lastState") or {}
+    if "terminated" in (before.get("state") or {}):
+        status.update({key: before[key] for key in ("state", "containerID", "imageID", "ready") if key in before})
+        if world.outcome is not None or pod["metadata"].get("deletionTimestamp"):
+            return status
+    if waiting is None:
+        waiting = Waiting("PodInitializing" if spec.init_containers(pod) else "ContainerCreating", "")
+    status["state"] = {"waiting": _waiting(waiting)}
+    return status
+
+
+def _reported(previous: Object, name: str) -> Object:
+    everyone = [*(previous.get("initContainerStatuses") or ()), *(previous.get("containerStatuses") or ())]
+    return next((one for one in everyone if one["name"] == name), {})
+
+
+def _remembered(previous: Object, name: str) -> Object:
+    last: Object = _reported(previous, name).get("lastState") or {}
+    return last
+
+
+def _waiting(waiting: Waiting) -> Object:
+    return {"reason": waiting.reason, **({"message": waiting.message} if waiting.message else {})}
+
+
+def _terminated(one: Seen, world: StatusInput) -> Object:
+    terminated: Object = {
+        "exitCode": one.exit_code,
+        "reason": one.reason or ("Error" if one.exit_code else "Completed"),
+        "startedAt": _time(one.started_s),
+        "finishedAt": _time(one.finished_s),
+        "containerID": f"{RUNTIME}://{one.id}",
+    }
+    if message := world.messages.get(one.id, one.message):
+        terminated["message"] = message
+    return {"terminated": terminated}
+
+
+def _time(epoch_s: float) -> str | None:
+    return now_rfc3339(epoch_s) if epoch_s else None
+
+
+def _describe(container: Object, status: Object) -> None:
+    """What the container really got, which for Podman is what was asked for."""
+    resources = container.get("resources") or {}
+    if resources.get("requests"):
+        status["allocatedResources"] = dict(resources["requests"])
+    if resources:
+        status["resources"] = {key: resources[key] for key in ("limits", "requests") if resources.get(key)}
+    mounts = []
+    for mount in container.get("volumeMounts") or ():
+        one: Object = {"name": mount["name"], "mountPath": mount["mountPath"]}
+        if mount.get("readOnly"):
+            one.update(readOnly=True, recursiveReadOnly="Disabled")
+        mounts.append(one)
+    if mounts:
+        status["volumeMounts"] = mounts
+
+
+def ended(status: Object) -> Object:
+    """At the end of a pod every container is terminated, also one that was never found."""
+    if "terminated" in status["state"]:
+        return status
+    if "terminated" in status["lastState"]:
+        return {**status, "state": status["lastState"], "lastState": {}, "ready": False, "started": False}
+    lost = {
+        "exitCode": 137,
+        "reason": "ContainerStatusUnknown",
+        "message": "The container could not be located when the pod was terminated",
+        "startedAt": None,
+        "finishedAt": None,
+    }
+    return {**status, "state": {"terminated": lost}, "ready": False, "started": False}
