@@ -23,6 +23,7 @@ from picluster.controllers.garbagecollector import GarbageCollector
 from picluster.controllers.namespace import NamespaceController
 from picluster.controllers.node_lifecycle import NodeLifecycleController
 from picluster.controllers.nodeipam import NodeIpamController
+from picluster.controllers.persistentvolume import PersistentVolumeBinder
 from picluster.controllers.podgc import PodGarbageCollector
 from picluster.controllers.pvcprotection import PvcProtectionController
 from picluster.controllers.pvprotection import PvProtectionController
@@ -124,6 +125,7 @@ def all_controllers(config: Settings) -> Iterator[Controller]:
     yield BootstrapSigner(without_identity(config.public_url, authority))
     yield TokenCleaner()
     yield ResourceQuotaController()
+    yield PersistentVolumeBinder()
     yield PvcProtectionController()
     yield PvProtectionController()
     yield VacProtectionController()

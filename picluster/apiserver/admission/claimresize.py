@@ -9,8 +9,8 @@ from picluster.api import errors
 from picluster.api.quantity import nanos
 from picluster.api.resources import PERSISTENT_VOLUME_CLAIMS, STORAGE_CLASSES, Resource
 from picluster.api.types import Object
+from picluster.api.volumebinding import class_of
 from picluster.apiserver.admission.chain import UPDATE, Attributes
-from picluster.apiserver.admission.defaultstorageclass import CLAIM_CLASS
 from picluster.apiserver.cache.watchcache import WatchCache
 from picluster.apiserver.registry.store import decoded
 
@@ -29,7 +29,7 @@ class PersistentVolumeClaimResize:
         assert new is not None and old is not None
         if nanos(_size(new)) <= nanos(_size(old)):
             return
-        if not self._may_grow(_class(new), _class(old)):
+        if not self._may_grow(class_of(new), class_of(old)):
             why = (
                 "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must"
                 " support resize"
@@ -44,9 +44,3 @@ class PersistentVolumeClaimResize:
 def _size(claim: Object) -> str:
     requests = ((claim.get("spec") or {}).get("resources") or {}).get("requests") or {}
     return str(requests.get("storage", "0"))
-
-
-def _class(claim: Object) -> str:
-    """What the old annotation says counts more than the field (``GetPersistentVolumeClaimClass``)."""
-    annotations = claim["metadata"].get("annotations") or {}
-    return str(annotations.get(CLAIM_CLASS) or (claim.get("spec") or {}).get("storageClassName") or "")

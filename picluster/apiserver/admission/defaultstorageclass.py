@@ -6,13 +6,10 @@ Source: ``plugin/pkg/admission/storage/storageclass/setdefault``. Of several the
 from __future__ import annotations
 
 from picluster.api.resources import PERSISTENT_VOLUME_CLAIMS, STORAGE_CLASSES, Resource
-from picluster.api.types import Object
+from picluster.api.volumebinding import default_class, names_class
 from picluster.apiserver.admission.chain import CREATE, Attributes
 from picluster.apiserver.admission.live import Live
 from picluster.apiserver.cache.watchcache import WatchCache
-
-DEFAULTS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
-CLAIM_CLASS = "volume.beta.kubernetes.io/storage-class"
 
 
 class DefaultStorageClass:
@@ -27,16 +24,8 @@ class DefaultStorageClass:
     async def admit(self, attributes: Attributes) -> None:
         claim = attributes.obj
         assert claim is not None
-        annotated = CLAIM_CLASS in (claim["metadata"].get("annotations") or {})
-        if annotated or (claim.get("spec") or {}).get("storageClassName") is not None:
+        if names_class(claim):
             return
-        defaults = [found for found in self._classes.within("") if _is_default(found)]
-        if defaults:
-            newest = sorted(defaults, key=lambda found: found["metadata"]["name"])
-            newest.sort(key=lambda found: str(found["metadata"]["creationTimestamp"]), reverse=True)
-            claim["spec"]["storageClassName"] = newest[0]["metadata"]["name"]
-
-
-def _is_default(found: Object) -> bool:
-    said = found["metadata"].get("annotations") or {}
-    return any(said.get(name) == "true" for name in DEFAULTS)
+        default = default_class(self._classes.within(""))
+        if default is not None:
+            claim["spec"]["storageClassName"] = default["metadata"]["name"]
