@@ -35,7 +35,7 @@ from picluster.client import Client, ClientConfig, Informer
 SETTLE_S = 20.0
 IDLE_S = 60.0
 READY_MAX_S = 170.0
-HTTP = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 10}
+HTTP = {"httpGet": {"path": "/etc/hosts", "port": 8080}, "periodSeconds": 10}
 TCP = {"tcpSocket": {"port": 8080}, "periodSeconds": 10}
 EXEC = {"exec": {"command": ["true"]}, "periodSeconds": 10}
 EXEC_EVERY = 10
