@@ -13,15 +13,20 @@ from pathlib import Path
 
 TOP = Path("/sys/fs/cgroup")
 MOUNTS = Path("/proc/self/mounts")
+ROOT = "kubepods"
 CONTROLLERS = ("cpu", "cpuacct", "memory", "pids", "cpuset", "blkio", "devices", "freezer", "hugetlb")
 
 
 @dataclass(frozen=True, slots=True)
 class Hierarchy:
-    """``trees`` maps each controller to the directory of its top; on version 2 all to the same one."""
+    """``trees`` maps each controller to the directory of its top; on version 2 all to the same one.
+
+    ``root`` is the group below which all pods are.
+    """
 
     version: int
     trees: Mapping[str, Path]
+    root: str = ROOT
 
     def directory(self, controller: str, group: str) -> Path | None:
         """Where ``group`` is in the tree of ``controller``; ``None`` where the controller is not mounted."""
@@ -47,7 +52,7 @@ class Hierarchy:
         return any(directory.is_dir() for directory in self.directories(group))
 
 
-def find(mounts: str | None = None) -> Hierarchy | None:
+def find(mounts: str | None = None, root: str = ROOT) -> Hierarchy | None:
     """What is mounted here; ``None`` where there is nothing that pods could be put into.
 
     A machine that mounts controllers separately is one of version 1, also when an empty version 2 tree is beside them.
@@ -62,11 +67,11 @@ def find(mounts: str | None = None) -> Hierarchy | None:
             if controller in CONTROLLERS or controller.startswith("name="):
                 legacy.setdefault(controller, place)
     if legacy.keys() & {"cpu", "memory"}:
-        return Hierarchy(1, legacy)
-    return unified_at(unified) if unified is not None else None
+        return Hierarchy(1, legacy, root)
+    return unified_at(unified, root) if unified is not None else None
 
 
-def unified_at(top: Path) -> Hierarchy | None:
+def unified_at(top: Path, root: str = ROOT) -> Hierarchy | None:
     """The version 2 tree at ``top``, with the controllers that it has."""
     try:
         controllers = (top / "cgroup.controllers").read_text().split()
@@ -74,7 +79,7 @@ def unified_at(top: Path) -> Hierarchy | None:
         return None
     if not {"cpu", "memory"} <= set(controllers):
         return None
-    return Hierarchy(2, dict.fromkeys([*controllers, "cpuacct"], top))
+    return Hierarchy(2, dict.fromkeys([*controllers, "cpuacct"], top), root)
 
 
 def _mounted(text: str) -> Iterator[tuple[Path, str, list[str]]]:

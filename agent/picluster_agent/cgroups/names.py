@@ -1,4 +1,4 @@
-"""Which control group is whose. Pure, but for ``of_container``, which looks where a container's is.
+"""Which control group is whose, and which of those that could be are there.
 
 The tree is the kubelet's (``pkg/kubelet/cm``, driver cgroupfs): ``kubepods``, below it guaranteed pods and the groups
 of the two other classes, below those their pods. Podman puts a container into ``libpod-<id>`` below its parent.
@@ -8,21 +8,24 @@ from __future__ import annotations
 
 from picluster_agent.cgroups.hierarchy import Hierarchy
 
-ROOT = "kubepods"
-CLASSES = {"Guaranteed": ROOT, "Burstable": f"{ROOT}/burstable", "BestEffort": f"{ROOT}/besteffort"}
+CLASSES = {"Guaranteed": "", "Burstable": "/burstable", "BestEffort": "/besteffort"}
 POD_PREFIX = "pod"
 
 _FORMER = ("libpod_parent/libpod-{id}", "machine.slice/libpod-{id}.scope", "system.slice/libpod-{id}.scope")
 """Where Podman puts a container that nobody chose a parent for: those of an agent that knew no pod groups."""
 
 
-def of_pod(uid: str, quality: str) -> str:
-    return f"{CLASSES[quality]}/{POD_PREFIX}{uid}"
+def of_class(hierarchy: Hierarchy, quality: str) -> str:
+    return hierarchy.root + CLASSES[quality]
+
+
+def of_pod(hierarchy: Hierarchy, uid: str, quality: str) -> str:
+    return f"{of_class(hierarchy, quality)}/{POD_PREFIX}{uid}"
 
 
 def find_pod(hierarchy: Hierarchy, uid: str) -> str | None:
     """The group that the pod has, whatever its class is or was."""
-    return next((group for quality in CLASSES if hierarchy.exists(group := of_pod(uid, quality))), None)
+    return next((group for quality in CLASSES if hierarchy.exists(group := of_pod(hierarchy, uid, quality))), None)
 
 
 def of_container(hierarchy: Hierarchy, pod_group: str | None, container_id: str) -> str | None:

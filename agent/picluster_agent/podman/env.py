@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from picluster.api.quantity import nanos
 from picluster.api.types import Object
 
-_REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
+REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
 _SUBSCRIPT = re.compile(r"^(metadata\.(?:labels|annotations))\['(.+)'\]$")
 
 
@@ -32,6 +32,13 @@ class NodeFacts:
     memory_bytes: int = 0
     may_lower_oom: bool = True
     """Whether this agent may make a process less likely to be killed than itself (CAP_SYS_RESOURCE)."""
+    cgroup_version: int = 1
+    may_limit_swap: bool = False
+    """Whether the kernel counts swap for each control group."""
+    huge_pages: tuple[str, ...] = ()
+    """Page sizes that the kernel counts for each control group (``2MB``)."""
+    pod_pids_limit: int = 0
+    """Processes that one pod may have; 0 for no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ def expand(text: str, known: Mapping[str, str]) -> str:
             return "$"
         return known.get(match[1], match[0])
 
-    return _REFERENCE.sub(one, text)
+    return REFERENCE.sub(one, text)
 
 
 def field_value(path: str, pod: Object, node: NodeFacts, pod_ip: str) -> str:

@@ -18,6 +18,18 @@ class Mount:
     target: str
     read_only: bool = False
     propagation: str = "rprivate"
+    no_exec: bool = False
+    relabel: bool = False
+    """Put the container's SELinux label on the content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device of the host, by the path and with the permissions (``r``, ``w``, ``m``) that the container gets."""
+
+    source: Path
+    target: str
+    permissions: str = "mrw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +61,6 @@ class Launch:
     mounts: Sequence[Mount]
     log_path: Path
     node: NodeFacts
+    devices: Sequence[Device] = ()
+    cgroup_parent: str = ""
+    """The pod's control group, below which Podman makes the container's; empty where pods have none."""
