@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from picluster.api.types import Object
 from picluster_agent.podman.env import expand
-from picluster_agent.podman.launch import Launch, Mount
+from picluster_agent.podman.launch import Image, Launch, Mount
 from picluster_agent.podman.limits import limits
 from picluster_agent.podman.security import security
 from picluster_agent.sync import spec
@@ -59,6 +59,8 @@ def create_body(launch: Launch) -> Object:
         body["stdin"] = True
     if container.get("tty"):
         body["terminal"] = True
+    if launch.devices:
+        body["devices"] = [{"path": f"{one.source}:{one.target}:{one.permissions}"} for one in launch.devices]
     body.update(_namespaces(launch))
     body.update(limits(launch))
     body.update(security(launch))
@@ -76,12 +78,18 @@ def _labels(launch: Launch) -> dict[str, str]:
         LABEL_HASH: spec.container_hash(launch.container),
         LABEL_SANDBOX: launch.sandbox,
         LABEL_GRACE: f"{spec.grace_period_s(launch.pod):g}",
-        LABEL_SIGNAL: launch.image.stop_signal or "SIGTERM",
+        LABEL_SIGNAL: stop_signal(launch.container, launch.image),
     }
+
+
+def stop_signal(container: Object, image: Image) -> str:
+    """What ends the container gently: its own (KEP-4960), its image's, or SIGTERM."""
+    return (container.get("lifecycle") or {}).get("stopSignal") or image.stop_signal or "SIGTERM"
 
 
 def _mount(mount: Mount) -> Object:
     options = ["rbind", "ro" if mount.read_only else "rw", mount.propagation]
+    options += ["noexec"] * mount.no_exec + ["z"] * mount.relabel
     return {"type": "bind", "source": str(mount.source), "destination": mount.target, "options": options}
 
 

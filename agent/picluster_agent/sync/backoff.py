@@ -33,14 +33,14 @@ class CrashBackoff:
             return 0.0
         return ended_s + entry.delay_s
 
-    def next(self, key: str, ended_s: float) -> None:
-        """``key`` is started again after an end at ``ended_s``: its following wait is longer."""
+    def next(self, key: str, ended_s: float, now_s: float) -> None:
+        """``key`` is started again now after an end at ``ended_s``: its following wait is longer."""
         entry = self._entries.get(key)
         if entry is None or ended_s - entry.updated_s > 2 * self._max_s:
-            self._entries[key] = _Entry(self._initial_s, ended_s)
+            self._entries[key] = _Entry(min(self._initial_s, self._max_s), now_s)
         else:
             entry.delay_s = min(entry.delay_s * 2, self._max_s)
-            entry.updated_s = ended_s
+            entry.updated_s = now_s
 
     def delay_s(self, key: str) -> float:
         """How long the present wait of ``key`` is in whole."""

@@ -24,11 +24,11 @@ class StatusInput:
     seen: tuple[Seen, ...]
     sandbox: str | None
     now_s: float
+    start_time: str
     host_ip: str
     pod_ip: str = ""
     attached: bool = False
     """The sandbox stands and has its network."""
-    initialized: bool = False
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     ready: frozenset[str] = frozenset()
     """Ids of running containers that may take traffic."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from picluster.api.resources import Resource
 from picluster.api.types import Object
 from picluster.client import Client, EventRecorder
 from picluster.util.clock import Clock
+from picluster_agent.cgroups.manager import PodGroups
 from picluster_agent.network import Network
 from picluster_agent.podman.client import Podman
 from picluster_agent.podman.env import NodeFacts
@@ -17,7 +20,14 @@ from picluster_agent.probes.prober import Prober
 from picluster_agent.sync import spec
 from picluster_agent.sync.actual import Actual
 from picluster_agent.sync.tokenlife import HeldToken
+from picluster_agent.sync.watches import ObjectWatches
+from picluster_agent.volumes.layout import Place
+from picluster_agent.volumes.storage import Storage
 
+if TYPE_CHECKING:
+    from picluster_agent.images.manager import Images
+
+CRASH_BACKOFF_MAX_S = 300.0
 STARTS_MAX = 8
 """Containers that are created and started at one time on this node."""
 
@@ -41,6 +51,10 @@ class PodPaths:
     @property
     def volumes(self) -> Path:
         return self.disk / "volumes"
+
+    @property
+    def subpaths(self) -> Path:
+        return self.disk / "volume-subpaths"
 
     @property
     def hosts(self) -> Path:
@@ -87,6 +101,7 @@ class Runtime:
 
     client: Client
     podman: Podman
+    images: Images
     network: Network
     recorder: EventRecorder
     actual: Actual
@@ -94,9 +109,14 @@ class Runtime:
     clock: Clock
     places: Places
     node: NodeFacts
+    objects: ObjectWatches
+    storage: Storage
+    groups: PodGroups
     resolv_conf: Path = Path("/etc/resolv.conf")
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
+    crash_backoff_max_s: float = CRASH_BACKOFF_MAX_S
+    """The longest wait before a container that crashed is started again."""
     starts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STARTS_MAX))
 
 
@@ -109,9 +129,17 @@ class PodContext:
     paths: PodPaths
     sandbox: str | None = None
     pod_ip: str = ""
+    start_time: str = ""
+    """When the agent first saw the pod, as its status says."""
     prepared: bool = False
     torn_down: bool = False
-    volumes: Mapping[str, Path] = field(default_factory=dict)
+    group: str = ""
+    """The pod's control group, below the top; empty where pods have none."""
+    volumes: Mapping[str, Place] = field(default_factory=dict)
+    stale: set[tuple[str, str]] = field(default_factory=set)
+    """Objects behind volumes, by kind and name, that have changed since they were last read."""
+    on_stale: Callable[[], None] = lambda: None
+    """Told when something became stale."""
     fetched: dict[tuple[str, str], Object | None] = field(default_factory=dict)
     """ConfigMaps and Secrets as last read, by kind and name: what a restart uses while the API server is away."""
     services: dict[str, str] | None = None
@@ -126,6 +154,13 @@ class PodContext:
     def name(self) -> str:
         return str(self.pod["metadata"]["name"])
 
+    def object_changed(self, resource: Resource, name: str, version: str) -> None:
+        """Something that a volume is made from is another one now; an empty version means that it is gone."""
+        known = self.fetched.get((resource.kind, name))
+        if version != (known["metadata"]["resourceVersion"] if known else ""):
+            self.stale.add((resource.kind, name))
+            self.on_stale()
+
     @property
     def host_network(self) -> bool:
         return spec.host_network(self.pod)
@@ -135,5 +170,7 @@ class PodContext:
         group = "spec.containers"
         if container and any(one["name"] == container for one in spec.init_containers(self.pod)):
             group = "spec.initContainers"
+        elif container and any(one["name"] == container for one in spec.ephemeral_containers(self.pod)):
+            group = "spec.ephemeralContainers"
         path = f"{group}{{{container}}}" if container else ""
         runtime.recorder.event(self.pod, kind, reason, message, field_path=path)

@@ -13,6 +13,10 @@ EXIT_LOST = 255
 """The exit code of a container that a power cut took, as containerd reports it."""
 
 
+EXIT_NOT_STARTED = 128
+"""The exit code of a container whose first process could not be run, as containerd reports it."""
+
+
 class State(Enum):
     CREATED = "created"
     RUNNING = "running"
@@ -53,10 +57,14 @@ class Waiting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """A container that was told to stop: ``kill_s`` is when it is killed (epoch seconds)."""
+    """A container that was told to stop, and how far that is. Times are epoch seconds."""
 
-    kill_s: float
-    killed: bool = False
+    deadline_s: float
+    """The end of its grace."""
+    hooked: bool = True
+    """Its preStop handler is through, or there is none."""
+    signalled_s: float | None = None
+    killed_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +75,19 @@ class PodView:
     seen: tuple[Seen, ...]
     sandbox: str | None
     now_s: float
+    start_time: str = ""
+    """When the pod was first seen here, where the API server has not been told yet."""
     started: frozenset[str] = frozenset()
     """Ids of running containers whose startup probe succeeded, or that have none."""
     unhealthy: Mapping[str, str] = field(default_factory=dict)
     """Container id to the probe (``Liveness``, ``Startup``) that it has failed too often."""
     stopping: Mapping[str, Stopping] = field(default_factory=dict)
+    replacing: frozenset[str] = frozenset()
+    """Ids of containers that were stopped so that another takes their place, whatever the restart policy."""
     not_before: Mapping[str, float] = field(default_factory=dict)
     """Container name to the epoch second before which it must not be started (crash or image back-off)."""
+    busy: frozenset[str] = frozenset()
+    """Names of containers that are being started at this moment."""
     torn_down: bool = False
     """Namespaces, mounts and directories are gone."""
     removed_grace_s: float = 0.0
@@ -84,17 +98,20 @@ class PodView:
 class Start:
     name: str
     attempt: int
-    init: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Ask a container to stop; after ``grace_s`` it is killed. ``message`` is the Killing event's, if there is one."""
+    """Tell a container to stop within ``grace_s``. ``message`` is the Killing event's; none: only the grace changes."""
 
     id: str
     name: str
     grace_s: float
     message: str = ""
+    replace: bool = False
+    """Another attempt takes its place."""
+    hook: bool = True
+    """Its preStop handler runs first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +125,20 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do now, in this order: remove, stop, kill, prepare, start; or tear down, or release."""
+    """What to do now, in this order: remove, stop, signal, kill, prepare, start; or renew, tear down, or release."""
 
     remove: tuple[str, ...] = ()
     """Ids of containers of no further use."""
     stop: tuple[Stop, ...] = ()
+    signal: tuple[str, ...] = ()
+    """Ids of containers whose turn to get their stop signal has come."""
     kill: tuple[str, ...] = ()
     """Ids of containers whose grace is over."""
     prepare: bool = False
     """Directories, volumes, sandbox and network shall stand; nothing starts before they do."""
     start: tuple[Start, ...] = ()
-    initialized: bool = False
-    """Every init container has done its part."""
+    renew: str = ""
+    """The container that asked for all containers to begin anew (RestartAllContainers); none of them runs any more."""
     outcome: Outcome | None = None
     tear_down: bool = False
     release: bool = False
@@ -127,7 +146,17 @@ class Plan:
     wake_s: float | None = None
     """Look again at this epoch second, if nothing else happens."""
 
+    @property
+    def idle(self) -> bool:
+        """Nothing is to be done but to wait."""
+        return self == Plan(wake_s=self.wake_s, prepare=self.prepare, outcome=self.outcome)
+
 
 def latest(seen: Sequence[Seen], name: str) -> Seen | None:
     """The newest attempt of a container."""
     return max((one for one in seen if one.name == name), key=lambda one: one.attempt, default=None)
+
+
+def earlier(seen: Sequence[Seen], one: Seen) -> Seen | None:
+    """The attempt before this one, where it is still known."""
+    return latest([other for other in seen if other.attempt < one.attempt], one.name)

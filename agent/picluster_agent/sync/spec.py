@@ -24,10 +24,16 @@ def init_containers(pod: Object) -> list[Object]:
     return listed
 
 
+def ephemeral_containers(pod: Object) -> list[Object]:
+    listed: list[Object] = pod["spec"].get("ephemeralContainers") or []
+    return listed
+
+
 def all_containers(pod: Object) -> Iterator[Object]:
-    """Init containers first, as they start."""
+    """Init containers first, as they start; ephemeral ones last."""
     yield from init_containers(pod)
     yield from containers(pod)
+    yield from ephemeral_containers(pod)
 
 
 def container(pod: Object, name: str) -> Object | None:
@@ -37,6 +43,10 @@ def container(pod: Object, name: str) -> Object | None:
 def is_sidecar(one: Object) -> bool:
     """An init container that keeps running beside the others (KEP-753)."""
     return one.get("restartPolicy") == "Always"
+
+
+def sidecars(pod: Object) -> list[Object]:
+    return [one for one in init_containers(pod) if is_sidecar(one)]
 
 
 def restart_policy(pod: Object) -> str:
@@ -69,3 +79,8 @@ def container_hash(one: Object) -> str:
     Everything else in a container is immutable or, like resources, is no reason to restart it.
     """
     return hashlib.sha256(orjson.dumps([one["name"], one.get("image", "")])).hexdigest()[:16]
+
+
+def backoff_key(one: Object) -> str:
+    """What a container's back-off is kept by: another image begins afresh."""
+    return f"{one['name']}/{container_hash(one)}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from picluster.api.meta import now_rfc3339
 from picluster.api.podresources import qos_class
 from picluster.api.types import Object
 from picluster_agent.sync import spec
@@ -34,7 +33,7 @@ def pod_status(pod: Object, world: StatusInput) -> Object:
         "conditions": conditions(pod, init, main, world, phase, previous),
         "hostIP": world.host_ip,
         "hostIPs": [{"ip": world.host_ip}],
-        "startTime": previous.get("startTime") or now_rfc3339(world.now_s),
+        "startTime": previous.get("startTime") or world.start_time,
         "qosClass": previous.get("qosClass") or qos_class(pod["spec"]),
         "containerStatuses": main,
     }

@@ -65,18 +65,18 @@ EXITED = State.EXITED
         (view(pod("web"), seen("web", State.CREATED)), [Start("web", 0)]),
         (view(pod("web"), *settled([seen("web", State.CREATED, sandbox="old")], SANDBOX)), [Start("web", 1)]),
         # init containers: one after the other, again in a new sandbox, not again beside running containers
-        (view(pod("web", init=("a", "b"))), [Start("a", 0, init=True)]),
+        (view(pod("web", init=("a", "b"))), [Start("a", 0)]),
         (view(pod("web", init=("a", "b")), seen("a")), []),
-        (view(pod("web", init=("a", "b")), seen("a", EXITED)), [Start("b", 0, init=True)]),
-        (view(pod("web", init=("a",)), seen("a", EXITED, exit_code=1)), [Start("a", 1, init=True)]),
+        (view(pod("web", init=("a", "b")), seen("a", EXITED)), [Start("b", 0)]),
+        (view(pod("web", init=("a",)), seen("a", EXITED, exit_code=1)), [Start("a", 1)]),
         (view(pod("web", init=("a",)), seen("a", EXITED)), [Start("web", 0)]),
-        (view(pod("web", init=("a",)), seen("a", EXITED, sandbox="old")), [Start("a", 1, init=True)]),
+        (view(pod("web", init=("a",)), seen("a", EXITED, sandbox="old")), [Start("a", 1)]),
         (view(pod("web", init=("a",)), seen("web")), []),
         (view(pod("web", init=("a",)), seen("web", EXITED)), [Start("web", 1)]),
         # sidecars: the next waits until they have started; they restart while the others run
         (view(pod("web", init=(SIDECAR,)), seen("side")), []),
         (view(pod("web", init=(SIDECAR,)), seen("side"), started=frozenset({"side-0"})), [Start("web", 0)]),
-        (view(pod("web", init=(SIDECAR,)), seen("side", EXITED), seen("web")), [Start("side", 1, init=True)]),
+        (view(pod("web", init=(SIDECAR,)), seen("side", EXITED), seen("web")), [Start("side", 1)]),
     ],
 )
 def test_what_starts(world: PodView, starts: list[Start]) -> None:
@@ -137,40 +137,57 @@ def test_a_deleted_pod_is_told_to_stop_then_killed_then_taken_down_then_let_go()
     gone = pod("web", metadata=DELETED)
     told = plan(view(gone, seen("web")))
     assert told.stop == (Stop("web-0", "web", 7.0, "Stopping container web"),)
-    waiting = plan(view(gone, seen("web"), stopping={"web-0": Stopping(NOW_S + 7)}))
-    assert (waiting.stop, waiting.kill, waiting.wake_s) == ((), (), NOW_S + 7)
-    overdue = plan(view(gone, seen("web"), stopping={"web-0": Stopping(NOW_S)}))
-    assert overdue.kill == ("web-0",)
-    again = plan(view(gone, seen("web"), stopping={"web-0": Stopping(NOW_S, killed=True)}))
-    assert (again.kill, again.wake_s) == ((), NOW_S + 10)
+    for told, step in (
+        (Stopping(NOW_S + 7), Plan(signal=("web-0",))),
+        (Stopping(NOW_S + 7, hooked=False), Plan(wake_s=NOW_S + 7)),
+        (Stopping(NOW_S, hooked=False), Plan(signal=("web-0",))),  # preStop has had its time
+        (Stopping(NOW_S + 7, signalled_s=NOW_S), Plan(wake_s=NOW_S + 7)),
+        (Stopping(NOW_S, signalled_s=NOW_S - 1), Plan(wake_s=NOW_S + 1)),  # never less than two seconds
+        (Stopping(NOW_S, signalled_s=NOW_S - 2), Plan(kill=("web-0",))),
+        (Stopping(NOW_S, signalled_s=NOW_S - 2, killed_s=NOW_S), Plan(wake_s=NOW_S + 10)),
+        (Stopping(NOW_S, signalled_s=NOW_S - 20, killed_s=NOW_S - 10), Plan(kill=("web-0",))),
+    ):
+        assert plan(view(gone, seen("web"), stopping={"web-0": told})) == step, told
     assert plan(view(gone, seen("web", EXITED))) == Plan(tear_down=True)
     assert plan(view(gone, seen("web", EXITED), torn_down=True)) == Plan(release=True)
     assert plan(view(None, seen("web", EXITED), torn_down=True)) == Plan(remove=("web-0",), release=True)
 
 
 def test_a_shorter_grace_replaces_a_longer_one() -> None:
-    hurried = pod("web", metadata={**DELETED, "deletionGracePeriodSeconds": 1})
-    doing = plan(view(hurried, seen("web"), stopping={"web-0": Stopping(NOW_S + 30)}))
+    hurried = pod("web", metadata={**DELETED, "deletionGracePeriodSeconds": 0})
+    doing = plan(view(hurried, seen("web"), stopping={"web-0": Stopping(NOW_S + 30, signalled_s=NOW_S)}))
     assert doing.stop == (Stop("web-0", "web", 1.0),)
 
 
-def test_sidecars_stop_after_the_others() -> None:
-    gone = pod("web", init=(SIDECAR,), metadata=DELETED)
-    assert [stop.name for stop in plan(view(gone, seen("side"), seen("web"))).stop] == ["web"]
-    assert [stop.name for stop in plan(view(gone, seen("side"), seen("web", EXITED))).stop] == ["side"]
+def test_sidecars_stop_after_the_others_the_last_one_first() -> None:
+    gone = pod("web", init=({**SIDECAR, "name": "one"}, {**SIDECAR, "name": "two"}), metadata=DELETED)
+    everyone = [seen("one"), seen("two"), seen("web")]
+    assert [stop.name for stop in plan(view(gone, *everyone)).stop] == ["one", "two", "web"]
+    told = {one.id: Stopping(NOW_S + 7) for one in everyone}
+    assert plan(view(gone, *everyone, stopping=told)).signal == ("web-0",)
+    assert plan(view(gone, *everyone[:2], seen("web", EXITED), stopping=told)).signal == ("two-0",)
+    assert plan(view(gone, seen("one"), seen("two", EXITED), seen("web", EXITED), stopping=told)).signal == ("one-0",)
+    late = plan(view(gone, *everyone, stopping=told, now_s=NOW_S + 7))
+    assert late.signal == ("one-0", "two-0", "web-0"), "the grace is over for all of them"
 
 
 def test_a_container_that_a_probe_gave_up_on_is_stopped_with_the_probes_grace() -> None:
     probed = pod("web")
     probed["spec"]["containers"][0]["livenessProbe"] = {"terminationGracePeriodSeconds": 3}
     doing = plan(view(probed, seen("web"), unhealthy={"web-0": "Liveness"}))
-    assert doing.stop == (Stop("web-0", "web", 3.0, "Container web failed liveness probe, will be restarted"),)
+    message = "Container web failed liveness probe, will be restarted"
+    assert doing.stop == (Stop("web-0", "web", 3.0, message, replace=True),)
     assert not doing.start
 
 
 def test_a_container_with_another_image_is_replaced() -> None:
     doing = plan(view(pod("web"), seen("web", spec_hash="other")))
-    assert doing.stop == (Stop("web-0", "web", 30.0, "Container web definition changed, will be restarted"),)
+    message = "Container web definition changed, will be restarted"
+    assert doing.stop == (Stop("web-0", "web", 30.0, message, replace=True),)
+    never = pod("web", policy="Never")
+    assert plan(view(never, seen("web", spec_hash="other"))).stop[0].replace
+    ended = seen("web", EXITED, spec_hash="other")
+    assert plan(view(never, ended, replacing=frozenset({"web-0"}))).start == (Start("web", 1),)
 
 
 def test_a_container_of_another_sandbox_is_killed_before_anything_starts() -> None:
@@ -226,6 +243,7 @@ class SimulatedNode:
     def _actions(self, doing: Plan) -> list[Any]:
         actions: list[Any] = [lambda one=one: self.containers.pop(one) for one in doing.remove]
         actions += [lambda stop=stop: self._stop(stop) for stop in doing.stop]
+        actions += [lambda one=one: self._signal(one) for one in doing.signal]
         actions += [lambda one=one: self._exit(one, 137) for one in doing.kill]
         if doing.tear_down:
             actions.append(self._tear_down)
@@ -239,8 +257,12 @@ class SimulatedNode:
 
     def _stop(self, stop: Stop) -> None:
         self.stopping[stop.id] = Stopping(self.now_s + stop.grace_s)
+
+    def _signal(self, container_id: str) -> None:
+        told = self.stopping.get(container_id, Stopping(self.now_s))
+        self.stopping[container_id] = replace(told, signalled_s=self.now_s)
         if self.rng.random() < 0.5:
-            self._exit(stop.id, 0)
+            self._exit(container_id, 0)
 
     def _prepare(self) -> None:
         self.torn_down = False

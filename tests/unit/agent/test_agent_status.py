@@ -36,7 +36,15 @@ def seen(name: str = "web", state: State = State.RUNNING, attempt: int = 0, **fi
 
 
 def status_of(of: dict[str, Any], *containers: Seen, **fields: Any) -> dict[str, Any]:
-    fields = {"sandbox": "s", "now_s": NOW_S, "host_ip": "10.0.0.1", "pod_ip": "10.42.0.9", "attached": True, **fields}
+    fields = {
+        "sandbox": "s",
+        "now_s": NOW_S,
+        "start_time": NOW,
+        "host_ip": "10.0.0.1",
+        "pod_ip": "10.42.0.9",
+        "attached": True,
+        **fields,
+    }
     return pod_status(of, StatusInput(seen=containers, **fields))
 
 

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+from dataclasses import replace
+
 from picluster.api.types import Object
 from picluster_agent.podman import env, translate
 from picluster_agent.podman.client import PodmanError
 from picluster_agent.podman.env import ConfigError
 from picluster_agent.podman.launch import Image, Launch, Mount
-from picluster_agent.probes.checks import Subject, check
 from picluster_agent.sync import objects, spec
 from picluster_agent.sync.context import PodContext, Runtime
-from picluster_agent.sync.model import Seen, Start, State, Waiting
-from picluster_agent.volumes import manager
+from picluster_agent.sync.hooks import imagevolumes
+from picluster_agent.sync.model import EXIT_NOT_STARTED, Seen, Start, State, Waiting
+from picluster_agent.volumes import mounts
 
+RECURSIVE_READ_ONLY = mounts.recursive_works(os.uname().release)
 TERMINATION_MESSAGE_PATH = "/dev/termination-log"
 
 
 class StartError(Exception):
-    """The container did not start; ``waiting`` is its state until the next try."""
+    """The container did not start; ``waiting`` is its state until the next try.
 
-    def __init__(self, waiting: Waiting) -> None:
+    ``seen`` is the attempt as it counts, where the runtime had one and could not run it.
+    """
+
+    def __init__(self, waiting: Waiting, seen: Seen | None = None) -> None:
         super().__init__(waiting.message)
         self.waiting = waiting
+        self.seen = seen
 
 
 async def start(runtime: Runtime, context: PodContext, step: Start, image: Image) -> Seen:
-    """Create and start; raises ``StartError``. What could not start is removed again."""
+    """Create and start; raises ``StartError``. What could not start is removed again, and counts as an attempt."""
     container = spec.container(context.pod, step.name)
     assert container is not None and context.sandbox is not None
     try:
@@ -37,16 +46,29 @@ async def start(runtime: Runtime, context: PodContext, step: Start, image: Image
     except PodmanError as error:
         raise StartError(Waiting("CreateContainerError", str(error))) from error
     context.event(runtime, "Normal", "Created", "Container created", step.name)
+    seen = _seen(runtime, context, container, step.attempt, container_id, image)
     try:
         await runtime.podman.start(container_id)
     except PodmanError as error:
         await runtime.podman.remove(container_id)
-        raise StartError(Waiting("RunContainerError", str(error))) from error
-    seen = _seen(runtime, context, container, step.attempt, container_id, image)
+        raise StartError(Waiting("RunContainerError", str(error)), _not_run(runtime, seen, str(error))) from error
     runtime.actual.note(context.uid, seen)
     context.event(runtime, "Normal", "Started", "Container started", step.name)
-    await _post_start(runtime, context, container, seen)
     return seen
+
+
+def _not_run(runtime: Runtime, seen: Seen, message: str) -> Seen:
+    """As containerd tells of a container whose first process could not be run."""
+    now_s = float(int(runtime.clock.now()))
+    return replace(
+        seen,
+        state=State.EXITED,
+        exit_code=EXIT_NOT_STARTED,
+        reason="StartError",
+        message=message,
+        started_s=0.0,
+        finished_s=now_s,
+    )
 
 
 async def _create(runtime: Runtime, body: Object) -> str:
@@ -79,8 +101,10 @@ async def _launch(runtime: Runtime, context: PodContext, container: Object, atte
     message_path.parent.mkdir(parents=True, exist_ok=True)
     message_path.touch(mode=0o666)
     message_path.chmod(0o666)
-    mounts = manager.mounts(container, context.volumes, variables)
-    targets = {mount.target for mount in mounts}
+    places = {**context.volumes, **await imagevolumes.set_up(runtime, context, container)}
+    wanted = mounts.wanted(container, places, variables, recursive_works=RECURSIVE_READ_ONLY)
+    mounted = await asyncio.to_thread(mounts.prepare, wanted, name, paths.subpaths)
+    targets = {mount.target for mount in mounted}
     own = (
         Mount(paths.hosts, "/etc/hosts"),
         Mount(paths.resolv_conf, "/etc/resolv.conf"),
@@ -94,9 +118,11 @@ async def _launch(runtime: Runtime, context: PodContext, container: Object, atte
         namespaces=paths.pins(),
         env=variables,
         image=image,
-        mounts=[*mounts, *(mount for mount in own if mount.target not in targets)],
+        mounts=[*mounted, *(mount for mount in own if mount.target not in targets)],
         log_path=log_path,
         node=runtime.node,
+        devices=mounts.devices(container, places),
+        cgroup_parent=f"/{context.group}" if context.group else "",
     )
 
 
@@ -115,27 +141,5 @@ def _seen(
         started_s=now_s,
         image=container.get("image", ""),
         image_id=image.id,
-        stop_signal=image.stop_signal or "SIGTERM",
+        stop_signal=translate.stop_signal(container, image),
     )
-
-
-async def _post_start(runtime: Runtime, context: PodContext, container: Object, seen: Seen) -> None:
-    handler = (container.get("lifecycle") or {}).get("postStart")
-    if not handler:
-        return
-    result = await lifecycle(runtime, context, container, seen.id, handler, spec.grace_period_s(context.pod) or 30.0)
-    if result:
-        context.event(runtime, "Warning", "FailedPostStartHook", f"PostStartHook failed: {result}", container["name"])
-        await runtime.podman.kill(seen.id, "SIGKILL")
-
-
-async def lifecycle(
-    runtime: Runtime, context: PodContext, container: Object, container_id: str, handler: Object, timeout_s: float
-) -> str:
-    """Run a postStart or preStop handler; what went wrong, or nothing."""
-    if sleep := handler.get("sleep"):
-        await runtime.clock.sleep(min(float(sleep["seconds"]), timeout_s))
-        return ""
-    subject = Subject(container_id, container, context.pod_ip)
-    result = await check(runtime.podman, subject, handler, timeout_s)
-    return "" if result.success else result.message or "handler failed"

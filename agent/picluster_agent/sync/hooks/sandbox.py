@@ -9,6 +9,7 @@ from picluster.api.meta import new_uid
 from picluster_agent import kernel
 from picluster_agent.sync import spec
 from picluster_agent.sync.context import PodContext, PodPaths, Runtime, SyncError
+from picluster_agent.sync.restarts import next_round
 
 
 def current(paths: PodPaths, *, host_network: bool) -> str | None:
@@ -19,6 +20,13 @@ def current(paths: PodPaths, *, host_network: bool) -> str | None:
         return None
     whole = all(kernel.is_namespace(path) for path in paths.pins(host_network=host_network).values())
     return identity if identity and whole else None
+
+
+def begin_round(paths: PodPaths) -> None:
+    """The sandbox stays, but what ran in it so far counts as of an earlier one: all containers begin anew."""
+    fresh = paths.sandbox_id.with_suffix(".new")
+    fresh.write_text(next_round(paths.sandbox_id.read_text()))
+    fresh.replace(paths.sandbox_id)
 
 
 class Sandbox:
