@@ -33,31 +33,10 @@ from picluster.api.resources import CONFIGMAPS, CORE_EVENTS, NODES, PODS, SERVIC
 from picluster.client import Client
 from picluster.pki import authority, bundle, kubeconfig, profiles
 from picluster_agent import kernel
+from picluster_agent.cgroups import groups, hierarchy
 
 NODE = "test-node"
 IMAGE = "localhost/busybox:test"
-APPLETS = (
-    "sh",
-    "sleep",
-    "httpd",
-    "nc",
-    "cat",
-    "echo",
-    "hostname",
-    "env",
-    "id",
-    "ls",
-    "true",
-    "false",
-    "kill",
-    "touch",
-    "rm",
-    "stty",
-    "wget",
-    "dd",
-    "stat",
-    "readlink",
-)
 READY_MAX_S = 20.0
 BRIDGE_AGENT = str(Path(__file__).with_name("bridge_agent.py"))
 LOCKS = Path("/run/lock")
@@ -110,9 +89,15 @@ class PodmanService:
         return self.root / "podman.sock"
 
     @property
+    def home(self) -> Path:
+        """Where Podman looks for the certificates of registries, before the machine's ``/etc``."""
+        return self.root / "home"
+
+    @property
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
+            "HOME": str(self.home),
             "CONTAINERS_CONF": str(self.root / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(self.root / "storage.conf"),
         }
@@ -169,7 +154,8 @@ class PodmanService:
         tree = self.root / "busybox.tar"
         with tarfile.open(tree, "w") as tar:
             tar.add(shutil.which("busybox") or "", "bin/busybox")
-            for applet in APPLETS:
+            applets = subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=True).stdout.split()
+            for applet in sorted({*applets} - {"busybox"}):
                 link = tarfile.TarInfo(f"bin/{applet}")
                 link.type, link.linkname = tarfile.SYMTYPE, "busybox"
                 tar.addfile(link)
@@ -239,9 +225,11 @@ class AgentNode:
             "kubeconfig": str(paths["kubeconfig"]),
             "data_dir": str(self.root / "data"),
             "run_dir": str(self.root / "run"),
+            "kubelet_dir": str(self.root / "kubelet"),
             "podman_socket": str(self.podman.socket),
             "serving": {key: value if key == "port" else str(value) for key, value in serving.items()},
             "log_level": "DEBUG",
+            "cgroup_root": f"{self.link.bridge}/kubepods",
             **self.settings,
         }
         paths["yaml"].write_text(yaml.safe_dump(config))
@@ -351,6 +339,8 @@ class AgentNode:
             self.podman.podman("rm", "--force", "--time=0", *ids)
         for point in kernel.mount_points(self.root):
             kernel.unmount(point)
+        if tree := hierarchy.find():
+            until(lambda: groups.remove(tree, self.link.bridge, kill=True), "the control groups to be gone")
         self.link.close()
 
 
