@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from picluster.api.selectors.nodes import matches
 from picluster.scheduler.model import NodeInfo, PodInfo
 from picluster.scheduler.scores.normalize import to_best
-from picluster.scheduler.selection import matches
 from picluster.scheduler.world import World
 
 
