@@ -263,7 +263,7 @@ ROWS: dict[str, Row] = {
         },
     ),
     "volume-downward": Row(
-        f"cat /down/limits.cpu /down/limits.memory /down/requests.cpu /down/requests.memory; echo; {MODES} /down/limits.cpu",
+        f"cd /down; cat limits.cpu limits.memory requests.cpu requests.memory; echo; {MODES} limits.cpu",
         ["12506710886425032", "644"],
         container=LIMITED,
         volumes={
