@@ -11,12 +11,15 @@ from picluster import VERSION
 from picluster.client import Client, ClientConfig, EventRecorder
 from picluster.util.clock import SYSTEM_CLOCK, Clock
 from picluster.util.tasks import Tasks
-from picluster_agent import machine
+from picluster_agent import amounts, machine, reservations
+from picluster_agent.cgroups import hierarchy
+from picluster_agent.cgroups.manager import PodGroups
 from picluster_agent.config import Config
 from picluster_agent.endpoint.lookup import Lookup
 from picluster_agent.endpoint.server import Server
 from picluster_agent.identity.bootstrap import serving_certificate
 from picluster_agent.identity.rotation import Rotation
+from picluster_agent.images.manager import Images, ImageSettings
 from picluster_agent.network import Network
 from picluster_agent.network.manager import NodeNetwork
 from picluster_agent.node.node import Node, Sources
@@ -28,11 +31,15 @@ from picluster_agent.probes.prober import Prober
 from picluster_agent.sync.actual import Actual
 from picluster_agent.sync.context import Places, Runtime
 from picluster_agent.sync.manager import PodManager
+from picluster_agent.volumes.localpath import LocalPaths
+from picluster_agent.sync.watches import WATCHES_MAX as OBJECT_WATCHES_MAX
+from picluster_agent.sync.watches import ObjectWatches
+from picluster_agent.volumes.storage import Storage
 
 log = logging.getLogger(__name__)
 
 CONNECTIONS_MAX = 8
-WATCHES_MAX = 8
+WATCHES_MAX = 8 + OBJECT_WATCHES_MAX
 
 
 class Agent:
@@ -75,17 +82,19 @@ class Agent:
             runtime = self._runtime(client, podman, network, recorder)
             pods = PodManager(runtime)
             lookup = Lookup(pods, runtime.actual.of)
-            server = Server(config.serving, config.node_ip, lookup, podman, self._clock)
+            paths = LocalPaths(config.local_path_dir)
+            server = Server(config.serving, config.node_ip, lookup, podman, self._clock, paths)
             watch = Watch(config.podman_socket, self._clock, lambda: node.changed())
             readiness = Readiness(watch, runtime.actual, network, self._clock, lambda: False)
             sources = Sources(
                 problems=readiness.problems,
                 pressure=lambda: machine.pressure(config.data_dir),
-                capacity=lambda: machine.capacity(config.data_dir),
-                allocatable=lambda: machine.allocatable(config.data_dir),
+                volumes_in_use=runtime.storage.volumes_in_use,
+                capacity=lambda: _capacity(config),
+                allocatable=lambda: reservations.allocatable(_capacity(config), config),
             )
             node = Node(config, client, podman, self._clock, recorder, sources)
-            for part in (network, pods, node, server):
+            for part in (runtime.groups, runtime.storage, runtime.objects, network, pods, node, paths, server):
                 stack.push_async_callback(part.close)
             identity, watches = Tasks("identity"), Tasks("watches")
             stack.push_async_callback(identity.close)
@@ -98,8 +107,11 @@ class Agent:
             else:
                 identity.spawn(self._serve_later(server, client), "serving certificate")
             watches.spawn(watch.run(), "podman")
+            watches.spawn(self._groups(runtime), "groups")
             await network.start()
+            await runtime.storage.start()
             pods.start()
+            paths.start()
             node.start(network.set_pod_cidr, lambda: server.port)
             yield self
 
@@ -110,18 +122,32 @@ class Agent:
         self.port = server.port
         log.info("serving logs and exec on port %d", server.port)
 
+    async def _groups(self, runtime: Runtime) -> None:
+        """Make the control groups that pods are put into, before the first of them."""
+        whole = _capacity(self.config)
+        cpu_milli = reservations.cpu_milli(whole, self.config)
+        memory_bytes = reservations.pods_memory_bytes(whole, self.config)
+        await runtime.groups.start(runtime.podman.cgroup_manager, cpu_milli, memory_bytes)
+
     def _runtime(self, client: Client, podman: Podman, network: Network, recorder: EventRecorder) -> Runtime:
         config = self.config
+        pids_max = max(config.pod_pids_limit, 0)
+        groups = PodGroups(hierarchy.find(root=config.cgroup_root), self._clock, pids_max)
         facts = NodeFacts(
             name=config.node_name,
             ip=config.node_ip,
-            allocatable=_allocatable(config),
+            allocatable=reservations.allocatable(_capacity(config), config),
             memory_bytes=machine.memory_bytes(),
             may_lower_oom=machine.may_lower_oom(),
+            cgroup_version=groups.hierarchy.version if groups.hierarchy else 1,
+            may_limit_swap=groups.may_limit_swap,
+            huge_pages=groups.huge_pages,
+            pod_pids_limit=pids_max,
         )
         return Runtime(
             client=client,
             podman=podman,
+            images=Images(podman, self._clock, config.data_dir / "images", _image_settings(config)),
             network=network,
             recorder=recorder,
             actual=Actual(podman, self._clock),
@@ -129,12 +155,25 @@ class Agent:
             clock=self._clock,
             places=Places(config.data_dir, config.run_dir),
             node=facts,
+            objects=ObjectWatches(client),
+            storage=Storage(client, self._clock, config.node_name, config.data_dir, config.kubelet_dir),
+            groups=groups,
             cluster_dns=config.cluster_dns,
             cluster_domain=config.cluster_domain,
         )
 
 
-def _allocatable(config: Config) -> dict[str, str]:
+def _capacity(config: Config) -> dict[str, str]:
     with contextlib.suppress(OSError):
         config.data_dir.mkdir(parents=True, exist_ok=True)
-    return machine.allocatable(config.data_dir)
+    return reservations.capacity(machine.capacity(config.data_dir), config)
+
+
+def _image_settings(config: Config) -> ImageSettings:
+    return ImageSettings(
+        parallel_max=config.max_parallel_image_pulls,
+        progress_deadline_s=amounts.duration_s(config.image_pull_progress_deadline),
+        credentials=config.image_credentials,
+        verification_policy=config.image_pull_credentials_verification_policy,
+        verification_allowlist=config.preloaded_images_verification_allowlist,
+    )

@@ -11,6 +11,8 @@ from typing import Any
 import yaml
 
 from picluster.api.profiles import PROFILES
+from picluster_agent import amounts
+from picluster_agent.images.verification import DEFAULT_POLICY, POLICIES
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
@@ -40,6 +42,10 @@ class Config:
     data_dir: Path = Path("/var/lib/picluster")
     run_dir: Path = Path("/run/picluster")
     """Where namespaces are pinned; must be empty after a boot."""
+    kubelet_dir: Path = Path("/var/lib/kubelet")
+    """Where storage drivers look for the kubelet's directory: made a link to ``data_dir``."""
+    local_path_dir: Path = Path("/var/lib/picluster/storage")
+    """Where volumes of the class ``local-path`` have their directories."""
     podman_socket: Path = Path("/run/podman/podman.sock")
     cluster_cidr: str = "10.42.0.0/16"
     service_cidr: str = "10.43.0.0/16"
@@ -49,6 +55,40 @@ class Config:
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
     log_level: str = "INFO"
+    max_parallel_image_pulls: int = 2
+    image_pull_progress_deadline: str = "1m"
+    image_credentials: Path = Path("/etc/picluster/image-credentials.json")
+    """A Docker ``config.json`` with what every pod of this node may use; need not be there."""
+    image_pull_credentials_verification_policy: str = DEFAULT_POLICY
+    preloaded_images_verification_allowlist: tuple[str, ...] = ()
+    cgroup_root: str = "kubepods"
+    max_pods: int = 110
+    pod_pids_limit: int = 2048
+    system_reserved: Mapping[str, str] = field(default_factory=lambda: {"cpu": "100m", "memory": "128Mi"})
+    kube_reserved: Mapping[str, str] = field(default_factory=dict)
+    eviction_hard: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "memory.available": "100Mi",
+            "nodefs.available": "10%",
+            "nodefs.inodesFree": "5%",
+            "imagefs.available": "15%",
+            "imagefs.inodesFree": "5%",
+            "pid.available": "5%",
+        }
+    )
+    eviction_soft: Mapping[str, str] = field(default_factory=dict)
+    eviction_soft_grace_period: Mapping[str, str] = field(default_factory=dict)
+    eviction_minimum_reclaim: Mapping[str, str] = field(default_factory=dict)
+    eviction_max_pod_grace_period: int = 0
+    eviction_pressure_transition_period: str = "5m"
+    image_gc_high_threshold: int = 85
+    image_gc_low_threshold: int = 80
+    image_gc_minimum_age: str = "2m"
+    image_gc_maximum_age: str = "0s"
+    maximum_dead_containers_per_container: int = 1
+    maximum_dead_containers: int = -1
+    minimum_container_ttl: str = "0s"
+    allowed_unsafe_sysctls: tuple[str, ...] = ()
 
 
 def load(path: Path) -> Config:
@@ -77,6 +117,8 @@ def _config(document: dict[Any, Any]) -> Config:
         "bootstrap_kubeconfig": _path,
         "data_dir": _path,
         "run_dir": _path,
+        "kubelet_dir": _path,
+        "local_path_dir": _path,
         "podman_socket": _path,
         "cluster_cidr": _network,
         "service_cidr": _network,
@@ -86,13 +128,51 @@ def _config(document: dict[Any, Any]) -> Config:
         "cluster_dns": _addresses,
         "cluster_domain": _text,
         "log_level": _one_of(("DEBUG", "INFO", "WARNING", "ERROR")),
+        "max_parallel_image_pulls": _number(1, 100),
+        "image_pull_progress_deadline": _amounts(amounts.duration),
+        "image_credentials": _path,
+        "image_pull_credentials_verification_policy": _one_of(POLICIES),
+        "preloaded_images_verification_allowlist": _texts,
+        "cgroup_root": _group,
+        "max_pods": _number(1, 10_000),
+        "pod_pids_limit": _number(-1, 4_194_304),
+        "system_reserved": _amounts(amounts.resource_list),
+        "kube_reserved": _amounts(amounts.resource_list),
+        "eviction_hard": _amounts(amounts.thresholds),
+        "eviction_soft": _amounts(amounts.thresholds),
+        "eviction_soft_grace_period": _amounts(amounts.durations),
+        "eviction_minimum_reclaim": _amounts(amounts.thresholds),
+        "eviction_max_pod_grace_period": _number(0, 86_400),
+        "eviction_pressure_transition_period": _amounts(amounts.duration),
+        "image_gc_high_threshold": _number(0, 100),
+        "image_gc_low_threshold": _number(0, 100),
+        "image_gc_minimum_age": _amounts(amounts.duration),
+        "image_gc_maximum_age": _amounts(amounts.duration),
+        "maximum_dead_containers_per_container": _number(0, 100),
+        "maximum_dead_containers": _number(-1, 100_000),
+        "minimum_container_ttl": _amounts(amounts.duration),
+        "allowed_unsafe_sysctls": _sysctls,
     }
     for key, reader in readers.items():
         if document.get(key) is not None:
             values[key] = reader(key, document[key])
         elif key in ("node_name", "node_ip", "kubeconfig"):
             raise ConfigError(f"{key} is missing")
-    return Config(**values)
+    config = Config(**values)
+    _agree(config)
+    return config
+
+
+def _agree(config: Config) -> None:
+    """What several keys say together."""
+    for signal in config.eviction_soft:
+        if signal not in config.eviction_soft_grace_period:
+            raise ConfigError(f"eviction_soft has {signal}, but eviction_soft_grace_period does not")
+    if config.image_gc_low_threshold > config.image_gc_high_threshold:
+        raise ConfigError(
+            f"image_gc_low_threshold must not be above image_gc_high_threshold ({config.image_gc_high_threshold}), "
+            f"but is {config.image_gc_low_threshold}"
+        )
 
 
 def _known(document: Mapping[Any, Any], known: set[str], prefix: str) -> None:
@@ -113,6 +193,12 @@ def _serving(value: Any) -> Serving:
         raise ConfigError(f"serving.port must be a number from 0 to 65535, not {port!r}")
     paths = [_path(f"serving.{key}", value[key]) for key in ("cert", "key", "client_ca")]
     return Serving(paths[0], paths[1], paths[2], port)
+
+
+def _texts(key: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ConfigError(f"{key} must be a list of texts, not {value!r}")
+    return tuple(_text(f"{key}[{index}]", one) for index, one in enumerate(value))
 
 
 def _text(key: str, value: Any) -> str:
@@ -156,6 +242,38 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[str, Any], str]:
         return str(value)
 
     return read
+
+
+def _number(least: int, most: int) -> Callable[[str, Any], int]:
+    def read(key: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ConfigError(f"{key} must be a number from {least} to {most}, not {value!r}")
+        return value
+
+    return read
+
+
+def _amounts(reader: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    def read(key: str, value: Any) -> Any:
+        try:
+            return reader(key, value)
+        except ValueError as error:
+            raise ConfigError(f"{key} {error}") from error
+
+    return read
+
+
+def _group(key: str, value: Any) -> str:
+    text = _text(key, value)
+    if text.startswith("/") or any(part in ("", ".", "..") for part in text.split("/")):
+        raise ConfigError(f"{key} must be a control group below the top (kubepods), not {value!r}")
+    return text
+
+
+def _sysctls(key: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        raise ConfigError(f"{key} must be a list of names or patterns (net.core.*), not {value!r}")
+    return tuple(value)
 
 
 def _addresses(key: str, value: Any) -> tuple[str, ...]:

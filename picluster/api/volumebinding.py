@@ -24,6 +24,8 @@ DEFAULT_CLASS = ("storageclass.kubernetes.io/is-default-class", "storageclass.be
 WAIT_FOR_FIRST_CONSUMER = "WaitForFirstConsumer"
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 SINGLE_POD = "ReadWriteOncePod"
+LOCAL_PATH = "picluster.io/local-path"
+"""Our own provisioner: directories on nodes."""
 
 FitsNode = Callable[[Object], bool]
 """Whether a volume can be used on the node in question."""

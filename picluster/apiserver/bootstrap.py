@@ -20,10 +20,12 @@ from picluster.api.resources import (
     PRIORITY_CLASSES,
     SERVICE_CIDRS,
     SERVICES,
+    STORAGE_CLASSES,
     Resource,
 )
 from picluster.api.types import Object
 from picluster.api.validation.priorityclass import SYSTEM_CLASSES
+from picluster.api.volumebinding import DEFAULT_CLASS, LOCAL_PATH, WAIT_FOR_FIRST_CONSUMER
 from picluster.apiserver.authn import AUTHENTICATED, User
 from picluster.apiserver.authz import MASTERS
 from picluster.apiserver.authz.policy.reconcile import reconcile
@@ -48,7 +50,7 @@ class Advertised:
     port: int
 
 
-async def bootstrap(registry: Registry, advertised: Advertised) -> None:
+async def bootstrap(registry: Registry, advertised: Advertised, *, local_path: bool) -> None:
     """Make what is missing and put right what differs; raises ``ApiError``."""
     await _at_once(ensure(registry, NAMESPACES, {"metadata": {"name": name}}, ()) for name in SYSTEM_NAMESPACES)
     await _at_once(
@@ -57,6 +59,7 @@ async def bootstrap(registry: Registry, advertised: Advertised) -> None:
             ensuring.ensure_all(registry, SELF),
             ensure(registry, SERVICE_CIDRS, _service_cidr(registry), ()),
             ensure(registry, CONFIGMAPS, _token_tracking(registry), ()),
+            *([ensure(registry, STORAGE_CLASSES, _local_path(), ())] if local_path else []),
             *(ensure(registry, PRIORITY_CLASSES, _priority_class(*each), ()) for each in SYSTEM_CLASSES.items()),
         ]
     )
@@ -113,6 +116,16 @@ async def _service_cidr_is_ready(registry: Registry) -> None:
 
     write = Write(SELF, SERVICE_CIDRS, "", SERVICE_NAME, "status")
     await change_object(registry, write, change)
+
+
+def _local_path() -> Object:
+    """The default class: volumes are directories on the node of their first pod. What a user changes in it stays."""
+    return {
+        "metadata": {"name": "local-path", "annotations": {DEFAULT_CLASS[0]: "true"}},
+        "provisioner": LOCAL_PATH,
+        "volumeBindingMode": WAIT_FOR_FIRST_CONSUMER,
+        "reclaimPolicy": "Delete",
+    }
 
 
 def _priority_class(name: str, value: int) -> Object:

@@ -101,6 +101,8 @@ class ApiServerConfig:
     audit: AuditConfig | None = None
     max_requests_inflight: int = READ_SEATS
     max_mutating_requests_inflight: int = WRITE_SEATS
+    local_path: bool = False
+    """Whether the cluster has the StorageClass ``local-path``."""
 
 
 def opened(config: ApiServerConfig, backend: Backend) -> tuple[Backend, Collection[str]]:
@@ -187,7 +189,8 @@ class ApiServer:
             self._services.load(self.cache.collection(SERVICES).entries.values())
             await ipaddresses.repair(self.registry)
             await self._listen()
-            await bootstrap(self.registry, Advertised(self._services.first, self.config.advertise, self.port))
+            advertised = Advertised(self._services.first, self.config.advertise, self.port)
+            await bootstrap(self.registry, advertised, local_path=self.config.local_path)
             trust = trusted.config_map(self.config.client_ca, self.config.front_proxy)
             await ensure(self.registry, CONFIGMAPS, trust, ("data",))
             await self._aggregator.start(self._tasks)

@@ -20,6 +20,7 @@ from picluster.controllers.deployment import DeploymentController
 from picluster.controllers.endpoints import EndpointsController
 from picluster.controllers.endpointslice import EndpointSliceController
 from picluster.controllers.garbagecollector import GarbageCollector
+from picluster.controllers.localpath import LocalPathProvisioner
 from picluster.controllers.namespace import NamespaceController
 from picluster.controllers.node_lifecycle import NodeLifecycleController
 from picluster.controllers.nodeipam import NodeIpamController
@@ -126,6 +127,7 @@ def all_controllers(config: Settings) -> Iterator[Controller]:
     yield TokenCleaner()
     yield ResourceQuotaController()
     yield PersistentVolumeBinder()
+    yield LocalPathProvisioner()
     yield PvcProtectionController()
     yield PvProtectionController()
     yield VacProtectionController()

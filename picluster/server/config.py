@@ -58,6 +58,7 @@ class ServerConfig:
     service_cidr: str = "10.43.0.0/16"
     cluster_cidr: str = "10.42.0.0/16"
     profile: str = "rack"
+    local_path: bool = False
     outlets: Path | None = None
     ssh_config: Path | None = None
     service_accounts: ServiceAccountSettings = field(default_factory=ServiceAccountSettings)
@@ -211,6 +212,12 @@ def _profile(value: Any) -> str:
     return str(value)
 
 
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
 def _kubeconfigs(value: Any) -> dict[str, Path]:
     if not isinstance(value, dict) or set(value) != set(KUBECONFIGS):
         raise ValueError("a mapping with the keys scheduler and controllers, each an absolute path")
@@ -266,6 +273,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "service_cidr": _network,
     "cluster_cidr": _network,
     "profile": _profile,
+    "local_path": _flag,
     "outlets": _optional_path,
     "ssh_config": _optional_path,
     "service_accounts": service_accounts,

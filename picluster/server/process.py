@@ -140,6 +140,7 @@ async def apiserver(config: ServerConfig) -> AsyncIterator[None]:
         audit=_audit(config),
         max_requests_inflight=config.max_requests_inflight,
         max_mutating_requests_inflight=config.max_mutating_requests_inflight,
+        local_path=config.local_path,
     )
     if not settings.cert.exists():
         raise ServerError(f"{settings.cert} is not there: make it with: picluster pki init --dir {config.pki_dir}")

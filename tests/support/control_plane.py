@@ -32,6 +32,7 @@ class Cluster:
     port: int = 0
     encryption: Path | None = None
     audit: AuditConfig | None = None
+    local_path: bool = False
     server: ApiServer | None = None
 
     async def start(self) -> None:
@@ -39,7 +40,12 @@ class Cluster:
         files = {name: self.pki.directory / file for name, file in names.items()}
         accounts = ServiceAccountConfig(self.pki.directory / "sa.key", (self.pki.directory / "sa.pub",))
         config = ApiServerConfig(
-            **files, port=self.port, service_accounts=accounts, encryption=self.encryption, audit=self.audit
+            **files,
+            port=self.port,
+            service_accounts=accounts,
+            encryption=self.encryption,
+            audit=self.audit,
+            local_path=self.local_path,
         )
         self.server = ApiServer(config, self.backend)
         await self.server.start()

@@ -14,11 +14,13 @@ from aiohttp import web
 
 from picluster.util.clock import Clock
 from picluster_agent.config import Serving
+from picluster_agent.endpoint.localpaths import LocalVolumes
 from picluster_agent.endpoint.logs import Logs
 from picluster_agent.endpoint.lookup import Lookup
 from picluster_agent.endpoint.metrics import Metrics
 from picluster_agent.endpoint.streams import Streams
 from picluster_agent.podman.client import Podman
+from picluster_agent.volumes.localpath import LocalPaths
 
 CLIENT_NAMES = ("kube-apiserver-kubelet-client",)
 CLIENT_GROUPS = ("system:masters",)
@@ -26,10 +28,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Server:
-    def __init__(self, serving: Serving, address: str, lookup: Lookup, podman: Podman, clock: Clock) -> None:
+    def __init__(
+        self, serving: Serving, address: str, lookup: Lookup, podman: Podman, clock: Clock, paths: LocalPaths
+    ) -> None:
         self._serving = serving
         self._address = address
-        self._parts = (Logs(lookup, clock), Streams(lookup, podman), Metrics(lookup))
+        self._parts = (Logs(lookup, clock), Streams(lookup, podman), Metrics(lookup), LocalVolumes(paths))
         self._runner: web.AppRunner | None = None
         self.port = serving.port
 

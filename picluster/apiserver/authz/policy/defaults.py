@@ -63,7 +63,7 @@ def _cluster_roles() -> Iterator[Default]:
     for name, rules in notation.read(CONTROLLERS).items():
         yield CLUSTER_ROLES, {**_named("ClusterRole", CONTROLLER_PREFIX + name), "rules": rules}
         union.update((repr(rule), rule) for rule in rules)
-    for rule in [*notation.read(SYSTEM)["system:controller:token-cleaner"], *_signing()]:
+    for rule in [*notation.read(SYSTEM)["system:controller:token-cleaner"], *_signing(), *_local_volumes()]:
         union[repr(rule)] = rule
     yield CLUSTER_ROLES, {**_named("ClusterRole", OWN_CONTROLLERS), "rules": list(union.values())}
 
@@ -71,6 +71,11 @@ def _cluster_roles() -> Iterator[Default]:
 def _signing() -> list[Object]:
     """What the controllers do in ``kube-public``."""
     return notation.read(PUBLIC)["system:controller:bootstrap-signer"]
+
+
+def _local_volumes() -> list[Object]:
+    """Directories on nodes are made and removed by the nodes' agents, which the controllers ask."""
+    return notation.read("picluster:local-volumes\n    delete update | core | nodes/proxy")["picluster:local-volumes"]
 
 
 def _cluster_bindings() -> Iterator[Default]:
