@@ -8,8 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := python3-venv python3-nftables mmdebstrap systemd-container nftables iproute2 openssh-client openssl \
 	busybox-static podman runc containernetworking-plugins conntrack
-# Only the tests need a server of etcd; the one that Debian starts with the package is stopped again.
-TEST_PACKAGES := etcd-server
+# Only the tests need servers of etcd and of images; those that Debian starts with the packages are stopped again.
+TEST_PACKAGES := etcd-server docker-registry
 NODES ?= 3
 
 .PHONY: help
@@ -26,7 +26,9 @@ packages test-packages:
 	echo "==> installing Debian packages: $${missing[*]}"; \
 	export DEBIAN_FRONTEND=noninteractive; apt-get update -qq; \
 	apt-get install -y -qq --no-install-recommends "$${missing[@]}" > /dev/null; \
-	if [[ " $${missing[*]} " == *" etcd-server "* && -d /run/systemd/system ]]; then systemctl disable -q --now etcd; fi
+	if [ ! -d /run/systemd/system ]; then exit 0; fi; \
+	if [[ " $${missing[*]} " == *" etcd-server "* ]]; then systemctl disable -q --now etcd; fi; \
+	if [[ " $${missing[*]} " == *" docker-registry "* ]]; then systemctl disable -q --now docker-registry; fi
 
 # The virtual environment is as new as pyproject.toml; a half-made one has no stamp and is made again.
 $(VENV)/.made-for-%: pyproject.toml
