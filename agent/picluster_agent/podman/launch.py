@@ -61,6 +61,8 @@ class Launch:
     mounts: Sequence[Mount]
     log_path: Path
     node: NodeFacts
+    target_pid: int = 0
+    """A process whose PID namespace an ephemeral container joins (``targetContainerName``); 0 for none."""
     devices: Sequence[Device] = ()
     cgroup_parent: str = ""
     """The pod's control group, below which Podman makes the container's; empty where pods have none."""

@@ -105,4 +105,6 @@ def _namespaces(launch: Launch) -> Object:
         for kind in ("net", "ipc", "uts")
     }
     body["pidns"] = {"nsmode": "host" if pod_spec.get("hostPID") else "private"}
+    if launch.target_pid and not pod_spec.get("hostPID"):
+        body["pidns"] = {"nsmode": "path", "value": f"/proc/{launch.target_pid}/ns/pid"}
     return body

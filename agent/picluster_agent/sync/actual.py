@@ -19,8 +19,9 @@ from picluster.util.backoff import Backoff
 from picluster.util.clock import Clock
 from picluster.util.tasks import Tasks
 from picluster.util.timings import Timing
-from picluster_agent.podman import translate
+from picluster_agent.podman import translate, users
 from picluster_agent.podman.client import Podman, PodmanError, PodmanUnavailable
+from picluster_agent.podman.users import LinuxUser
 from picluster_agent.sync.model import Seen, State
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class Actual:
         self._labels: dict[str, Object] = {}
         self._touched: dict[str, float] = {}
         self._ended: dict[str, str] = {}
+        self._users: dict[str, LinuxUser | None] = {}
         self._pidfds: dict[str, int] = {}
         self._hint = asyncio.Event()
         self._tasks = Tasks("actual")
@@ -112,6 +114,7 @@ class Actual:
 
     def note(self, uid: str, seen: Seen) -> None:
         """A worker has just created or started this container."""
+        self._users[seen.id] = seen.user
         self._pods.setdefault(uid, {})[seen.id] = seen
         self._touched[uid] = self._clock.monotonic()
         self._hint.set()
@@ -138,7 +141,7 @@ class Actual:
             if seen is None:
                 continue
             uid = listed["Labels"][translate.LABEL_UID]
-            found[uid][seen.id] = await self._with_end(seen)
+            found[uid][seen.id] = self._with_user(await self._with_end(seen), int(listed.get("Pid") or 0))
             self._labels[uid] = listed["Labels"]
             if seen.running:
                 self._watch(seen.id, int(listed.get("Pid") or 0))
@@ -164,6 +167,8 @@ class Actual:
         alive = {one for containers in self._pods.values() for one in containers}
         for gone in [one for one in self._ended if one not in alive]:
             del self._ended[gone]
+        for gone in [one for one in self._users if one not in alive]:
+            del self._users[gone]
         for gone in [one for one in self._pidfds if one not in alive]:
             self._unwatch(gone)
         for uid in changed:
@@ -180,6 +185,12 @@ class Actual:
                 return seen
             self._ended[seen.id] = "OOMKilled" if state.get("OOMKilled") else seen.reason
         return replace(seen, reason=self._ended[seen.id])
+
+    def _with_user(self, seen: Seen, pid: int) -> Seen:
+        """As whom it was started: noted then, or looked up once by an agent that came later."""
+        if seen.running and seen.id not in self._users:
+            self._users[seen.id] = users.of_process(pid)
+        return replace(seen, user=self._users.get(seen.id))
 
     async def _relist(self) -> None:
         while True:

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from picluster.api.meta import get_condition, now_rfc3339
+from picluster.api.meta import condition_is, get_condition, now_rfc3339
 from picluster.api.types import Object
 from picluster_agent.sync import spec
 from picluster_agent.sync.containerstatus import StatusInput
+from picluster_agent.sync.restarts import may_restart_all
+
+TERMINAL = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}
 
 
 def conditions(
     pod: Object, init: Sequence[Object], main: Sequence[Object], world: StatusInput, phase: str, previous: Object
 ) -> list[Object]:
     initialized = _initialized(pod, init, phase, any(one.get("containerID") for one in main))
+    if initialized["status"] == "False" and may_restart_all(pod) and condition_is({"status": previous}, "Initialized"):
+        initialized = {"status": "True"}  # all containers begin anew; the pod has been through that before
     sidecars = [status for status, one in zip(init, spec.init_containers(pod), strict=True) if spec.is_sidecar(one)]
     containers_ready = _containers_ready([*sidecars, *main], phase)
     found = [
@@ -26,9 +31,20 @@ def conditions(
         {"type": "ContainersReady", **containers_ready},
         {"type": "PodScheduled", "status": "True"},
     ]
+    if may_restart_all(pod):
+        found.append({"type": "AllContainersRestarting", **_restarting(world, phase)})
     generation = pod["metadata"].get("generation", 1)
     stamp = now_rfc3339(world.now_s)
     return [_stamped(one, get_condition({"status": previous}, one["type"]), generation, stamp) for one in found]
+
+
+def _restarting(world: StatusInput, phase: str) -> Object:
+    if phase in TERMINAL:
+        return {"status": "False", "reason": TERMINAL[phase]}
+    if not world.restarting_all:
+        return {"status": "False"}
+    message = "container exited with restart policy rule"
+    return {"status": "True", "reason": "RestartAllContainersStarted", "message": message}
 
 
 def _stamped(condition: Object, before: Object | None, generation: int, now: str) -> Object:
@@ -50,10 +66,8 @@ def _initialized(pod: Object, init: Sequence[Object], phase: str, began: bool) -
 
 
 def _containers_ready(statuses: Sequence[Object], phase: str) -> Object:
-    if phase == "Succeeded":
-        return {"status": "False", "reason": "PodCompleted"}
-    if phase == "Failed":
-        return {"status": "False", "reason": "PodFailed"}
+    if phase in TERMINAL:
+        return {"status": "False", "reason": TERMINAL[phase]}
     unready = [one["name"] for one in statuses if not one["ready"]]
     if not unready:
         return {"status": "True"}

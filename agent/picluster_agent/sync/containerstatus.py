@@ -15,6 +15,8 @@ from picluster_agent.sync import spec
 from picluster_agent.sync.model import Outcome, Seen, State, Waiting
 
 RUNTIME = "podman"
+LOST: Object = {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": None, "finishedAt": None}
+LOST_WHEN_DELETED = "The container could not be located when the pod was deleted."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,10 @@ class StatusInput:
     messages: Mapping[str, str] = field(default_factory=dict)
     """Container id to what it left in its termination message file."""
     outcome: Outcome | None = None
+    restarting_all: bool = False
+    """A container's end has asked for all of them to begin anew, and that is still going on."""
+    ended: bool = False
+    """Nothing of the pod runs, and nothing of it will run again."""
 
 
 def container_status(pod: Object, container: Object, world: StatusInput, previous: Object) -> Object:
@@ -43,33 +49,38 @@ def container_status(pod: Object, container: Object, world: StatusInput, previou
     attempts = sorted((one for one in world.seen if one.name == name and one.state is not State.CREATED), key=_attempt)
     last = attempts[-1] if attempts else None
     waiting = world.waiting.get(name)
+    before = _reported(previous, name)
     status: Object = {
         "name": name,
         "image": container.get("image", ""),
         "imageID": last.image_id if last else "",
         "ready": False,
-        "restartCount": last.attempt if last else 0,
+        "restartCount": max(last.attempt, int(before.get("restartCount") or 0)) if last else 0,
         "started": False,
         "state": {},
         "lastState": {},
     }
+    _describe(container, status)
     if last is None:
-        return _never_ran(pod, status, waiting, world, previous)
+        return _not_here(pod, status, waiting, world, before)
+    regular = container in spec.init_containers(pod) and not spec.is_sidecar(container)
     status["containerID"] = f"{RUNTIME}://{last.id}"
     if last.running:
         status["state"] = {"running": {"startedAt": now_rfc3339(last.started_s)}}
         status["started"] = last.id in world.started
-        status["ready"] = last.id in world.ready
-        before = attempts[-2] if len(attempts) > 1 else None
-        status["lastState"] = _terminated(before, world) if before else _remembered(previous, name)
+        status["ready"] = last.id in world.ready and not regular
+        earlier = attempts[-2] if len(attempts) > 1 else None
+        status["lastState"] = _terminated(earlier, world) if earlier else before.get("lastState") or {}
     elif waiting is not None:
         status["state"] = {"waiting": _waiting(waiting)}
         status["lastState"] = _terminated(last, world)
     else:
         status["state"] = _terminated(last, world)
-        regular = container in spec.init_containers(pod) and not spec.is_sidecar(container)
         status["ready"] = regular and last.exit_code == 0
-    _describe(container, status)
+        status["lastState"] = _terminated(attempts[-2], world) if len(attempts) > 1 else {}
+    _tell_user(status, last, before)
+    if stop_signal := (container.get("lifecycle") or {}).get("stopSignal"):
+        status["stopSignal"] = stop_signal
     return status
 
 
@@ -77,29 +88,42 @@ def _attempt(one: Seen) -> int:
     return one.attempt
 
 
-def _never_ran(pod: Object, status: Object, waiting: Waiting | None, world: StatusInput, previous: Object) -> Object:
+def _not_here(pod: Object, status: Object, waiting: Waiting | None, world: StatusInput, before: Object) -> Object:
     """No container of that name is known here; what the API server has seen of earlier ones is kept."""
-    before = _reported(previous, status["name"])
-    status["restartCount"] = before.get("restartCount", 0)
+    state = before.get("state") or {}
+    status["restartCount"] = int(before.get("restartCount") or 0)
     status["lastState"] = before.get("lastState") or {}
-    if "terminated" in (before.get("state") or {}):
+    if "terminated" in state:
         status.update({key: before[key] for key in ("state", "containerID", "imageID", "ready") if key in before})
-        if world.outcome is not None or pod["metadata"].get("deletionTimestamp"):
+        if waiting is None:
             return status
+        status["lastState"] = state
+    elif "running" in state and "terminated" not in status["lastState"]:
+        status["lastState"] = {
+            "terminated": {**LOST, "message": f"{LOST_WHEN_DELETED}  The container used to be Running"}
+        }
+        status["restartCount"] += 0 if pod["metadata"].get("deletionTimestamp") else 1
     if waiting is None:
         waiting = Waiting("PodInitializing" if spec.init_containers(pod) else "ContainerCreating", "")
     status["state"] = {"waiting": _waiting(waiting)}
     return status
 
 
+def _tell_user(status: Object, last: Seen, before: Object) -> None:
+    """As whom it runs or ran; an agent that came later only knows it from what was reported."""
+    if last.user is not None:
+        linux = {"uid": last.user.uid, "gid": last.user.gid, "supplementalGroups": list(last.user.groups)}
+        status["user"] = {"linux": linux}
+    elif before.get("containerID") == status["containerID"] and before.get("user"):
+        status["user"] = before["user"]
+
+
 def _reported(previous: Object, name: str) -> Object:
-    everyone = [*(previous.get("initContainerStatuses") or ()), *(previous.get("containerStatuses") or ())]
-    return next((one for one in everyone if one["name"] == name), {})
-
-
-def _remembered(previous: Object, name: str) -> Object:
-    last: Object = _reported(previous, name).get("lastState") or {}
-    return last
+    for group in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
+        for one in previous.get(group) or ():
+            if one["name"] == name:
+                return dict(one)
+    return {}
 
 
 def _waiting(waiting: Waiting) -> Object:
@@ -146,11 +170,5 @@ def ended(status: Object) -> Object:
         return status
     if "terminated" in status["lastState"]:
         return {**status, "state": status["lastState"], "lastState": {}, "ready": False, "started": False}
-    lost = {
-        "exitCode": 137,
-        "reason": "ContainerStatusUnknown",
-        "message": "The container could not be located when the pod was terminated",
-        "startedAt": None,
-        "finishedAt": None,
-    }
+    lost = {**LOST, "message": "The container could not be located when the pod was terminated"}
     return {**status, "state": {"terminated": lost}, "ready": False, "started": False}

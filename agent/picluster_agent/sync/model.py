@@ -8,6 +8,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from picluster.api.types import Object
+from picluster_agent.podman.users import LinuxUser
 
 EXIT_LOST = 255
 """The exit code of a container that a power cut took, as containerd reports it."""
@@ -42,6 +43,7 @@ class Seen:
     stop_signal: str = "SIGTERM"
     reason: str = ""
     message: str = ""
+    user: LinuxUser | None = None
 
     @property
     def running(self) -> bool:

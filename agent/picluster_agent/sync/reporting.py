@@ -14,7 +14,7 @@ from picluster_agent.sync.containerstatus import StatusInput
 from picluster_agent.sync.context import PodContext, Runtime
 from picluster_agent.sync.model import Outcome, PodView, Seen, State, Waiting, latest
 from picluster_agent.sync.plan import reported
-from picluster_agent.sync.restarts import starts_again
+from picluster_agent.sync.restarts import restart_all_asked_by, starts_again
 from picluster_agent.sync.starting import Starter
 from picluster_agent.sync.status import pod_status
 from picluster_agent.sync.writer import StatusWriter
@@ -80,6 +80,10 @@ class Reporter:
             started=view.started,
             messages=self._termination_messages(view.pod, seen),
             outcome=outcome,
+            restarting_all=restart_all_asked_by(view, view.pod) is not None,
+            ended=(outcome is not None or is_ending(view.pod))
+            and not view.busy
+            and not any(one.running for one in view.seen),
         )
         self._writer.put(view.pod, pod_status(view.pod, world))
 

@@ -45,6 +45,8 @@ def status_of(of: dict[str, Any], *containers: Seen, **fields: Any) -> dict[str,
         "attached": True,
         **fields,
     }
+    over = fields.get("outcome") is not None or "deletionTimestamp" in of["metadata"]
+    fields.setdefault("ended", over and not any(one.running for one in containers))
     return pod_status(of, StatusInput(seen=containers, **fields))
 
 

@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 
 from picluster.api.types import Object
-from picluster_agent.podman import env, translate
+from picluster_agent.podman import env, translate, users
 from picluster_agent.podman.client import PodmanError
 from picluster_agent.podman.env import ConfigError
 from picluster_agent.podman.launch import Image, Launch, Mount
@@ -52,6 +52,7 @@ async def start(runtime: Runtime, context: PodContext, step: Start, image: Image
     except PodmanError as error:
         await runtime.podman.remove(container_id)
         raise StartError(Waiting("RunContainerError", str(error)), _not_run(runtime, seen, str(error))) from error
+    seen = replace(seen, user=users.of_process(await _pid(runtime, container_id)))
     runtime.actual.note(context.uid, seen)
     context.event(runtime, "Normal", "Started", "Container started", step.name)
     return seen
@@ -121,9 +122,25 @@ async def _launch(runtime: Runtime, context: PodContext, container: Object, atte
         mounts=[*mounted, *(mount for mount in own if mount.target not in targets)],
         log_path=log_path,
         node=runtime.node,
+        target_pid=await _target_pid(runtime, context, container.get("targetContainerName") or ""),
         devices=mounts.devices(container, places),
         cgroup_parent=f"/{context.group}" if context.group else "",
     )
+
+
+async def _target_pid(runtime: Runtime, context: PodContext, target: str) -> int:
+    """The first process of the container whose processes an ephemeral one wants to see."""
+    if not target:
+        return 0
+    running = [one for one in runtime.actual.of(context.uid) if one.name == target and one.running]
+    if not running:
+        raise ConfigError(f"unable to find target container {target}")
+    return await _pid(runtime, running[-1].id)
+
+
+async def _pid(runtime: Runtime, container_id: str) -> int:
+    """Its first process as the node counts; 0 once it has ended."""
+    return int(((await runtime.podman.inspect(container_id)).get("State") or {}).get("Pid") or 0)
 
 
 def _seen(
