@@ -12,9 +12,6 @@ from pathlib import Path
 
 from picluster.api.types import Object
 
-PODS_MAX = 110
-RESERVED_CPU_MILLI = 100
-RESERVED_MEMORY_BYTES = 128 * 1024**2
 EVICTION_MEMORY_BYTES = 100 * 1024**2
 EVICTION_DISK_FRACTION = 0.10
 EVICTION_PIDS_FRACTION = 0.05
@@ -106,21 +103,7 @@ def capacity(disk: Path) -> dict[str, str]:
         "cpu": str(processors()),
         "memory": f"{memory_bytes() // 1024}Ki",
         "ephemeral-storage": f"{shutil.disk_usage(disk).total // 1024}Ki",
-        "pods": str(PODS_MAX),
         **_quantities(hugepages()),
-    }
-
-
-def allocatable(disk: Path) -> dict[str, str]:
-    """What is left for pods, after the system, the agent and the eviction threshold."""
-    huge = hugepages()
-    memory = max(memory_bytes() - RESERVED_MEMORY_BYTES - EVICTION_MEMORY_BYTES - sum(huge.values()), 0)
-    return {
-        "cpu": f"{processors() * 1000 - RESERVED_CPU_MILLI}m",
-        "memory": f"{memory // 1024}Ki",
-        "ephemeral-storage": str(int(shutil.disk_usage(disk).total * (1 - EVICTION_DISK_FRACTION))),
-        "pods": str(PODS_MAX),
-        **_quantities(huge),
     }
 
 

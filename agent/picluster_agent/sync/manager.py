@@ -77,7 +77,8 @@ class PodManager:
         for pod in list(self.informer.values()):
             self._worker(pod).update(pod)
         await self.informer.wait_synced()
-        for uid in {*self._runtime.actual.uids(), *self._runtime.places.known()}:
+        found = (self._runtime.actual.uids(), self._runtime.places.known(), self._runtime.groups.known())
+        for uid in set().union(*found):
             self._orphan(uid)
 
     def _orphan(self, uid: str) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from picluster_agent.sync.context import PodContext, Runtime
 from picluster_agent.sync.hooks.directories import Directories
+from picluster_agent.sync.hooks.group import PodGroup
 from picluster_agent.sync.hooks.network import PodNetwork
 from picluster_agent.sync.hooks.sandbox import Sandbox
 from picluster_agent.sync.hooks.volumes import Volumes
@@ -24,5 +25,5 @@ class Hook(Protocol):
     async def tear_down(self, runtime: Runtime, context: PodContext) -> None: ...
 
 
-HOOKS: tuple[Hook, ...] = (Directories(), Volumes(), Sandbox(), PodNetwork())
+HOOKS: tuple[Hook, ...] = (Directories(), PodGroup(), Volumes(), Sandbox(), PodNetwork())
 """Set up in this order, taken down in the reverse one."""
