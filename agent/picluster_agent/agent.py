@@ -17,6 +17,7 @@ from picluster_agent.cgroups.manager import PodGroups
 from picluster_agent.config import Config
 from picluster_agent.endpoint.lookup import Lookup
 from picluster_agent.endpoint.server import Server
+from picluster_agent.health.decide import TYPES as BOARD_CONDITIONS
 from picluster_agent.identity.bootstrap import serving_certificate
 from picluster_agent.identity.rotation import Rotation
 from picluster_agent.images.manager import Images, ImageSettings
@@ -24,6 +25,7 @@ from picluster_agent.network import Network
 from picluster_agent.network.manager import NodeNetwork
 from picluster_agent.node.node import Node, Sources
 from picluster_agent.node.readiness import Readiness
+from picluster_agent.observed import Observed
 from picluster_agent.podman.client import Podman
 from picluster_agent.podman.env import NodeFacts
 from picluster_agent.podman.watch import Watch
@@ -31,9 +33,9 @@ from picluster_agent.probes.prober import Prober
 from picluster_agent.sync.actual import Actual
 from picluster_agent.sync.context import Places, Runtime
 from picluster_agent.sync.manager import PodManager
-from picluster_agent.volumes.localpath import LocalPaths
 from picluster_agent.sync.watches import WATCHES_MAX as OBJECT_WATCHES_MAX
 from picluster_agent.sync.watches import ObjectWatches
+from picluster_agent.volumes.localpath import LocalPaths
 from picluster_agent.volumes.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -83,18 +85,22 @@ class Agent:
             pods = PodManager(runtime)
             lookup = Lookup(pods, runtime.actual.of)
             paths = LocalPaths(config.local_path_dir)
-            server = Server(config.serving, config.node_ip, lookup, podman, self._clock, paths)
+            observed = Observed(config, runtime, runtime.groups.hierarchy, lookup, self._clock, lambda: node.changed())
+            server = Server(config.serving, config.node_ip, lookup, podman, self._clock, paths, observed.routes)
             watch = Watch(config.podman_socket, self._clock, lambda: node.changed())
             readiness = Readiness(watch, runtime.actual, network, self._clock, lambda: False)
             sources = Sources(
                 problems=readiness.problems,
                 pressure=lambda: machine.pressure(config.data_dir),
+                board=observed.board.conditions,
+                board_types=BOARD_CONDITIONS,
                 volumes_in_use=runtime.storage.volumes_in_use,
                 capacity=lambda: _capacity(config),
                 allocatable=lambda: reservations.allocatable(_capacity(config), config),
             )
             node = Node(config, client, podman, self._clock, recorder, sources)
-            for part in (runtime.groups, runtime.storage, runtime.objects, network, pods, node, paths, server):
+            shared = (runtime.groups, runtime.storage, runtime.objects)
+            for part in (*shared, network, pods, node, paths, observed, server):
                 stack.push_async_callback(part.close)
             identity, watches = Tasks("identity"), Tasks("watches")
             stack.push_async_callback(identity.close)
@@ -112,6 +118,7 @@ class Agent:
             await runtime.storage.start()
             pods.start()
             paths.start()
+            observed.start()
             node.start(network.set_pod_cidr, lambda: server.port)
             yield self
 

@@ -52,6 +52,12 @@ class Config:
     profile: str = "rack"
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Mapping[str, str], ...] = ()
+    health_root: Path = Path("/")
+    """Below which the board's sensors are read."""
+    shutdown_grace_period: str = "30s"
+    shutdown_grace_period_critical_pods: str = "10s"
+    shutdown_grace_period_by_pod_priority: Mapping[int, str] = field(default_factory=dict)
+    """In place of the two above: priority and what pods of at least that have."""
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
     log_level: str = "INFO"
@@ -120,6 +126,10 @@ def _config(document: dict[Any, Any]) -> Config:
         "kubelet_dir": _path,
         "local_path_dir": _path,
         "podman_socket": _path,
+        "health_root": _path,
+        "shutdown_grace_period": _amounts(amounts.duration),
+        "shutdown_grace_period_critical_pods": _amounts(amounts.duration),
+        "shutdown_grace_period_by_pod_priority": _graces,
         "cluster_cidr": _network,
         "service_cidr": _network,
         "profile": _one_of(tuple(PROFILES)),
@@ -168,6 +178,12 @@ def _agree(config: Config) -> None:
     for signal in config.eviction_soft:
         if signal not in config.eviction_soft_grace_period:
             raise ConfigError(f"eviction_soft has {signal}, but eviction_soft_grace_period does not")
+    whole, critical = (
+        amounts.duration_s(text)
+        for text in (config.shutdown_grace_period, config.shutdown_grace_period_critical_pods)
+    )
+    if critical > whole:
+        raise ConfigError("shutdown_grace_period_critical_pods must not be longer than shutdown_grace_period")
     if config.image_gc_low_threshold > config.image_gc_high_threshold:
         raise ConfigError(
             f"image_gc_low_threshold must not be above image_gc_high_threshold ({config.image_gc_high_threshold}), "
@@ -199,6 +215,13 @@ def _texts(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise ConfigError(f"{key} must be a list of texts, not {value!r}")
     return tuple(_text(f"{key}[{index}]", one) for index, one in enumerate(value))
+
+
+def _graces(key: str, value: Any) -> dict[int, str]:
+    if not isinstance(value, dict) or not all(isinstance(priority, int) for priority in value):
+        raise ConfigError(f"{key} must map priorities (whole numbers) to durations, not {value!r}")
+    read = _amounts(amounts.duration)
+    return {priority: read(f"{key}[{priority}]", grace) for priority, grace in value.items()}
 
 
 def _text(key: str, value: Any) -> str:

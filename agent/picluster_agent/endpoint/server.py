@@ -7,8 +7,9 @@ TLS with a client certificate that the cluster's CA signed; only the API server 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from aiohttp import web
 
@@ -17,7 +18,6 @@ from picluster_agent.config import Serving
 from picluster_agent.endpoint.localpaths import LocalVolumes
 from picluster_agent.endpoint.logs import Logs
 from picluster_agent.endpoint.lookup import Lookup
-from picluster_agent.endpoint.metrics import Metrics
 from picluster_agent.endpoint.streams import Streams
 from picluster_agent.podman.client import Podman
 from picluster_agent.volumes.localpath import LocalPaths
@@ -27,13 +27,26 @@ CLIENT_GROUPS = ("system:masters",)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+class Part(Protocol):
+    """The routes of one concern."""
+
+    def add_routes(self, router: web.UrlDispatcher) -> None: ...
+
+
 class Server:
     def __init__(
-        self, serving: Serving, address: str, lookup: Lookup, podman: Podman, clock: Clock, paths: LocalPaths
+        self,
+        serving: Serving,
+        address: str,
+        lookup: Lookup,
+        podman: Podman,
+        clock: Clock,
+        paths: LocalPaths,
+        more: Sequence[Part],
     ) -> None:
         self._serving = serving
         self._address = address
-        self._parts = (Logs(lookup, clock), Streams(lookup, podman), Metrics(lookup), LocalVolumes(paths))
+        self._parts: tuple[Part, ...] = (Logs(lookup, clock), Streams(lookup, podman), LocalVolumes(paths), *more)
         self._runner: web.AppRunner | None = None
         self.port = serving.port
 

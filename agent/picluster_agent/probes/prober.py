@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from picluster.api.types import Object
 from picluster.util.clock import Clock
 from picluster.util.tasks import Tasks
+from picluster_agent import figures
 from picluster_agent.podman.client import Podman
 from picluster_agent.probes.checks import Subject, check
 from picluster_agent.probes.state import Kind, ProbeState, Result, Timing
@@ -151,6 +152,8 @@ class Prober:
 
     def _take(self, probed: _Probed, kind: Kind, state: ProbeState, result: Result) -> None:
         target = probed.target
+        told = "successful" if result.success else "failed"
+        figures.PROBES[target.uid, target.subject.container["name"], kind.value, told] += 1
         if not result.success:
             self._on_failure(target.uid, target.subject.container["name"], kind, result.message)
         if not state.record(result.success):

@@ -1,0 +1,232 @@
+"""What is read of the kernel's files, and how it is told: resource metrics, cAdvisor's, the summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from picluster_agent import figures
+from picluster_agent.cgroups.usage import Usage
+from picluster_agent.endpoint import metrics
+from picluster_agent.stats import cadvisor, proc, resource
+from picluster_agent.stats.disks import measure
+from picluster_agent.stats.exposition import Family, histogram, label_text
+from picluster_agent.stats.model import (
+    BlockIo,
+    ContainerSample,
+    Disks,
+    DiskSpace,
+    Interface,
+    Measured,
+    NodeSample,
+    PodDisks,
+    PodSample,
+    VolumeSpace,
+)
+from picluster_agent.stats.summary import summary
+
+NET_DEV = """Inter-|   Receive        |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs
+    lo: 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7
+  eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16
+vethab: 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1
+"""
+ETH0 = Interface("eth0", 1, 2, 3, 4, 9, 10, 11, 12)
+USAGE = Usage(cpu_ns=1_500_000_000, memory_bytes=300, working_set_bytes=200, rss_bytes=100, swap_bytes=5, processes=2)
+WEB = ContainerSample(
+    "web",
+    "abc",
+    "nginx:1",
+    1000.0,
+    Measured("kubepods/podu/libpod-abc", USAGE, 7, (BlockIo("8:0", 1, 2, 3, 4),)),
+    {"resources": {"requests": {"cpu": "250m"}, "limits": {"cpu": "500m", "memory": "64Mi"}}},
+)
+POD = PodSample("u", "shop", "front", 999.0, (WEB,), Measured("kubepods/podu", USAGE, 8), (ETH0,))
+HOST = PodSample("h", "shop", "host", 999.0, (), Measured("kubepods/podh", USAGE), None)
+NODE = NodeSample(
+    at_s=2000.5,
+    node="pi-1",
+    booted_s=10.0,
+    measured=Measured("", USAGE, 9),
+    memory_bytes=1000,
+    swap_bytes=50,
+    processors=4,
+    interfaces=(ETH0,),
+    pods=(POD, HOST),
+    system={"kubelet": (500.0, Measured("", USAGE)), "pods": (500.0, Measured("kubepods", USAGE))},
+    pid_max=100,
+    processes=10,
+)
+ROOM = DiskSpace(1000, 600, 100, 60, 400, 40)
+DISKS = Disks(
+    1990.0,
+    ROOM,
+    ROOM,
+    {
+        "u": PodDisks(
+            {"web": DiskSpace(1000, 600, 100, 60, 10, 1)},
+            {"web": DiskSpace(1000, 600, 100, 60, 20, 2)},
+            (
+                VolumeSpace("cache", DiskSpace(1000, 600, 100, 60, 30, 3)),
+                VolumeSpace("data", DiskSpace(9, 8, 7, 6, 5, 4), claim="db", ephemeral=False),
+            ),
+        )
+    },
+)
+
+
+def samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """As Prometheus' own parser reads them; a series that is told twice is a mistake."""
+    found: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            key = (sample.name, frozenset(sample.labels.items()))
+            assert key not in found, key
+            found[key] = sample.value
+    return found
+
+
+def one(text: str, metric: str, **labels: str) -> float:
+    """The only series of a name that has these labels."""
+    wanted = set(labels.items())
+    found = [value for (known, having), value in samples(text).items() if known == metric and wanted <= having]
+    assert len(found) == 1, (metric, labels, found)
+    return found[0]
+
+
+def test_interfaces_are_read_without_the_loopback() -> None:
+    found = proc.interfaces(NET_DEV)
+    assert found[0] == ETH0
+    assert [one.name for one in proc.physical(found)] == ["eth0"]
+
+
+def test_block_devices_of_both_versions() -> None:
+    assert proc.io_v2("8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n254:0\n") == (BlockIo("8:0", 1, 2, 3, 4),)
+    size, count = "8:0 Read 1\n8:0 Write 2\n8:0 Total 3\nTotal 3\n", "8:0 Read 3\n8:0 Write 4\nTotal 7\n"
+    assert proc.io_v1(size, count) == (BlockIo("8:0", 1, 2, 3, 4),)
+
+
+def test_resource_metrics_are_those_that_a_metrics_server_reads() -> None:
+    text = resource.text(NODE)
+    whose = {"container": "web", "namespace": "shop", "pod": "front"}
+    assert one(text, "container_cpu_usage_seconds_total", **whose) == 1.5
+    assert one(text, "container_memory_working_set_bytes", **whose) == 200
+    assert one(text, "container_start_time_seconds", **whose) == 1000
+    assert one(text, "pod_cpu_usage_seconds_total", namespace="shop", pod="host") == 1.5
+    assert one(text, "node_memory_working_set_bytes") == 200
+    assert one(text, "resource_scrape_error") == 0
+    assert "node_cpu_usage_seconds_total 1.5 2000500\n" in text
+
+
+def test_cadvisors_metrics_have_its_labels() -> None:
+    text = cadvisor.text(NODE, DISKS)
+    web = {
+        "container": "web",
+        "id": "/kubepods/podu/libpod-abc",
+        "image": "nginx:1",
+        "name": "abc",
+        "namespace": "shop",
+        "pod": "front",
+    }
+    assert one(text, "container_cpu_usage_seconds_total", cpu="total", **web) == 1.5
+    assert one(text, "container_memory_working_set_bytes", **web) == 200
+    assert one(text, "container_spec_cpu_quota", **web) == 50_000
+    assert one(text, "container_spec_cpu_shares", **web) == 256
+    assert one(text, "container_spec_memory_limit_bytes", **web) == 64 << 20
+    assert one(text, "container_fs_writes_bytes_total", device="8:0", **web) == 2
+    assert one(text, "container_fs_usage_bytes", **web) == 10
+    assert one(text, "container_last_seen", **web) == 2000
+    assert one(text, "container_network_transmit_bytes_total", pod="front", interface="eth0") == 9
+    assert one(text, "container_memory_rss", id="/kubepods/podu", container="") == 100
+    assert one(text, "container_memory_usage_bytes", id="/") == 300
+    assert one(text, "machine_cpu_cores") == 4
+    assert not [key for key in samples(text) if "network" in key[0] and ("pod", "host") in key[1]]
+
+
+def test_the_summary_is_whole() -> None:
+    told = summary(NODE, DISKS)
+    node, (front, host) = told["node"], told["pods"]
+    assert [one["name"] for one in node["systemContainers"]] == ["kubelet", "pods"]
+    assert node["memory"]["availableBytes"] == 800
+    assert node["cpu"] == {"time": "1970-01-01T00:33:20Z", "usageNanoCores": 9, "usageCoreNanoSeconds": 1_500_000_000}
+    assert node["network"]["interfaces"][0]["rxBytes"] == node["network"]["rxBytes"] == 1
+    assert node["fs"]["usedBytes"] == 400
+    assert node["runtime"]["imageFs"]["inodesFree"] == 60
+    assert node["rlimit"] == {"time": "1970-01-01T00:33:20Z", "maxpid": 100, "curproc": 10}
+    assert front["podRef"] == {"name": "front", "namespace": "shop", "uid": "u"}
+    assert front["containers"][0]["rootfs"]["usedBytes"] == 10
+    assert front["containers"][0]["logs"]["usedBytes"] == 20
+    assert [(one["name"], one.get("pvcRef")) for one in front["volume"]] == [
+        ("cache", None),
+        ("data", {"name": "db", "namespace": "shop"}),
+    ]
+    assert front["ephemeral-storage"]["usedBytes"] == 60
+    assert front["process_stats"] == {"process_count": 2}
+    assert "network" in front
+    assert "network" not in host
+
+
+def test_processor_and_memory_alone() -> None:
+    told = summary(NODE, None)
+    assert set(told["node"]) == {"nodeName", "systemContainers", "startTime", "cpu", "memory"}
+    assert set(told["pods"][0]) == {"podRef", "startTime", "containers", "cpu", "memory"}
+    assert set(told["pods"][0]["containers"][0]) == {"name", "startTime", "cpu", "memory"}
+
+
+def test_a_tree_is_measured_once_for_each_file(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "big").write_bytes(b"x" * 100_000)
+    (tmp_path / "again").hardlink_to(tmp_path / "a" / "big")
+    (tmp_path / "link").symlink_to("/")
+    used_bytes, inodes = measure(tmp_path)
+    assert inodes == 4
+    assert 100_000 <= used_bytes < 150_000
+    assert measure(tmp_path / "none") == (0, 0)
+    assert measure(tmp_path, entries_max=1)[1] == 1
+
+
+def test_labels_are_escaped_and_empty_families_left_out() -> None:
+    family = Family("a", "gauge", "what")
+    assert family.text() == ""
+    family.add(1, label_text({"b": 'say "\\"\n'}))
+    assert samples(family.text()) == {("a", frozenset({("b", 'say "\\"\n')})): 1}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [
+        ("GET", "/containers/json", "list_containers"),
+        ("GET", "/containers/abc/json", "container_status"),
+        ("POST", "/containers/create", "create_container"),
+        ("POST", "/containers/abc/start", "start_container"),
+        ("DELETE", "/containers/abc", "remove_container"),
+        ("GET", "/images/docker.io%2Fnginx/json", "image_status"),
+        ("POST", "http://podman/v1.40/images/create", "pull_image"),
+        ("GET", "/events", ""),
+        ("GET", "/_ping", ""),
+    ],
+)
+def test_operations_have_the_kubelets_names(method: str, path: str, kind: str) -> None:
+    assert figures.operation(method, path) == kind
+
+
+def test_work_that_was_done_can_be_read(monkeypatch: Any) -> None:
+    for name in ("RUNTIME_OPERATIONS", "RUNTIME_ERRORS", "PROBES"):
+        monkeypatch.setattr(figures, name, type(getattr(figures, name))())
+    with figures.counted("POST", "/containers/create"):
+        pass
+    with pytest.raises(ValueError, match="no"), figures.counted("POST", "/containers/create"):
+        raise ValueError("no")
+    figures.PROBES["u", "web", "Liveness", "failed"] += 2
+    text = metrics.work()
+    assert one(text, "kubelet_runtime_operations_total", operation_type="create_container") == 2
+    assert one(text, "kubelet_runtime_operations_errors_total", operation_type="create_container") == 1
+    assert one(text, "kubelet_runtime_operations_duration_seconds_count", operation_type="create_container") >= 2
+    told = metrics.probes({"u": ("shop", "front")})
+    assert one(told, "prober_probe_total", probe_type="Liveness", result="failed", pod_uid="u", pod="front") == 2
+    assert metrics.probes({}) == ""
+    assert not figures.PROBES
+    assert one(histogram("x", "y", figures.POD_START), "x_bucket", le="+Inf") == figures.POD_START.count
