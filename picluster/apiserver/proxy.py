@@ -1,13 +1,12 @@
-"""Requests that the API server passes on to the agent of a pod's node: logs and exec.
+"""Requests that the API server passes on to the agent of a pod's node: logs, exec, attach and port-forward.
 
-The agent listens with TLS on the node's address and takes only this server's client certificate, so whoever may read
-a log is decided here, by the ordinary authorizer, before anything is passed on. Bytes are copied as they come, with
-the slower side's pace; nothing is kept.
+The agent listens with TLS on the node's address and takes this server's client certificate, so whoever may read a log
+is decided here, by the ordinary authorizer, before anything is passed on. Bytes are copied as they come, with the
+slower side's pace; nothing is kept. Streams are upgrades (WebSocket, SPDY/3.1), which the agent speaks itself.
 """
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,17 +14,25 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode
 
 import aiohttp
-from aiohttp import WSMsgType, web
+from aiohttp import web
 from yarl import URL
 
 from picluster.api import errors
 from picluster.api.types import Object
+from picluster.apiserver import podlogs
+from picluster.apiserver.authn.authenticator import PROTOCOL_PREFIX
+from picluster.apiserver.relay import Onward, Relay, Unreachable, cause, is_upgrade
 
 CONNECT_TIMEOUT_S = 5.0
-MESSAGE_BYTES_MAX = 4 << 20
 ERROR_BODY_BYTES_MAX = 64 << 10
-STREAM_PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 DEFAULT_AGENT_PORT = 10250
+PATHS = {"exec": "exec", "attach": "attach", "portforward": "portForward"}
+RENAMED = {"stdin": "input", "stdout": "output", "stderr": "error", "ports": "port"}
+"""Parameters of the API, as the kubelet calls them."""
+FLAGS = frozenset({"input", "output", "error", "tty"})
+PROTOCOL_HEADER = "Sec-WebSocket-Protocol"
+DROPPED = ("impersonate-", "cookie", PROTOCOL_HEADER.lower())
+"""Headers that are for this server alone, and one that must be cleaned of tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +74,15 @@ def container_of(pod: Object, wanted: str) -> str:
 
 
 class AgentProxy:
-    """One session for all agents; ``context`` carries this server's client certificate and the cluster's authority."""
+    """One session for all agents; ``context`` carries this server's client certificate and the cluster's authority.
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    ``unverified`` is the same for clients that ask not to look at the agent's certificate.
+    """
+
+    def __init__(self, context: ssl.SSLContext, unverified: ssl.SSLContext, relay: Relay) -> None:
         self._context = context
+        self._unverified = unverified
+        self._relay = relay
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -80,8 +92,14 @@ class AgentProxy:
     async def logs(self, request: web.BaseRequest, pod: Object, node: Object) -> web.StreamResponse:
         """Copy a container's log; the query is the client's, as the agent understands the same parameters."""
         query = dict(request.query)
-        url = self._url(agent_address(node), "containerLogs", pod, container_of(pod, query.pop("container", "")), query)
-        async with self._answer(url) as answer:
+        podlogs.check(query, pod["metadata"]["name"])
+        container = container_of(pod, query.pop("container", ""))
+        unverified = podlogs.flag(query.pop("insecureSkipTLSVerifyBackend", ""))
+        path = ("containerLogs", pod["metadata"]["namespace"], pod["metadata"]["name"], container)
+        url = _url(agent_address(node), path, list(query.items()))
+        async with self._answer(url, self._unverified if unverified else self._context, pod) as answer:
+            if is_upgrade(request):
+                return await podlogs.over_websocket(request, answer.content.iter_any())
             response = web.StreamResponse(headers={"Content-Type": "text/plain"})
             await response.prepare(request)
             async for chunk in answer.content.iter_any():
@@ -90,112 +108,62 @@ class AgentProxy:
             return response
 
     async def stream(self, request: web.BaseRequest, pod: Object, node: Object, subresource: str) -> web.StreamResponse:
-        """Join the client's WebSocket with one to the agent (``exec``), channels and all (KEP-4006)."""
+        """Join the client with the agent, whatever they speak."""
         pairs = parse_qsl(request.query_string, keep_blank_values=True)
         wanted = next((value for key, value in pairs if key == "container"), "")
-        renamed = {"stdin": "input", "stdout": "output", "stderr": "error"}
-        query = [(renamed.get(key, key), _flag(value) if key in (*renamed, "tty") else value) for key, value in pairs]
-        query = [(key, value) for key, value in query if key != "container"]
-        if request.headers.get("Upgrade", "").lower() != "websocket":
-            raise errors.bad_request("Upgrade request required: this server streams over WebSocket")
-        offered = [part.strip() for part in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if part]
-        protocols = [protocol for protocol in STREAM_PROTOCOLS if protocol in offered]
-        if not protocols:
-            raise errors.bad_request(f"none of the offered protocols is known; known are {', '.join(STREAM_PROTOCOLS)}")
-        url = self._url(agent_address(node), subresource, pod, container_of(pod, wanted), query)
-        async with self._socket(url, protocols) as agent:
-            client = web.WebSocketResponse(
-                protocols=[agent.protocol or protocols[0]], max_msg_size=MESSAGE_BYTES_MAX, compress=False
-            )
-            await client.prepare(request)
-            await _join(client, agent)
-            return client
-
-    def _url(
-        self,
-        address: AgentAddress,
-        what: str,
-        pod: Object,
-        container: str,
-        query: dict[str, str] | list[tuple[str, str]],
-    ) -> URL:
         metadata = pod["metadata"]
-        path = "/".join(quote(part, safe="") for part in (what, metadata["namespace"], metadata["name"], container))
-        text = f"?{urlencode(query)}" if query else ""
-        return URL(f"https://{address.host}:{address.port}/{path}{text}", encoded=True)
+        path: tuple[str, ...] = (PATHS[subresource], metadata["namespace"], metadata["name"])
+        if subresource != "portforward":
+            path = (*path, container_of(pod, wanted))
+        elif not pod["spec"].get("nodeName"):
+            raise errors.bad_request(f"pod {metadata['name']} does not have a host assigned")
+        if not is_upgrade(request):
+            raise errors.bad_request("Upgrade request required")
+        address = agent_address(node)
+        url = _url(address, path, agent_query(pairs))
+        onward = Onward(url, self._context, url.authority, headers=_protocols(request), dropped=DROPPED)
+        try:
+            return await self._relay.pass_on(request, onward)
+        except Unreachable as error:
+            raise errors.internal(f"error dialing backend: {error}") from None
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
-            connector = aiohttp.TCPConnector(ssl=self._context, limit=0)
+            connector = aiohttp.TCPConnector(limit=0)
             self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False)
         return self._session
 
     @asynccontextmanager
-    async def _answer(self, url: URL) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _answer(self, url: URL, context: ssl.SSLContext, pod: Object) -> AsyncIterator[aiohttp.ClientResponse]:
         try:
-            async with self._open().get(url) as answer:
+            async with self._open().get(url, ssl=context) as answer:
                 if answer.status != 200:
                     text = (await answer.content.read(ERROR_BODY_BYTES_MAX)).decode(errors="replace").strip()
-                    raise _refusal(answer.status, text)
+                    raise podlogs.refusal(answer.status, text, pod["metadata"]["name"])
                 yield answer
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
-            raise _unreachable(url, error) from None
-
-    @asynccontextmanager
-    async def _socket(self, url: URL, protocols: list[str]) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-        try:
-            async with self._open().ws_connect(
-                url, protocols=protocols, max_msg_size=MESSAGE_BYTES_MAX, autoclose=True
-            ) as socket:
-                yield socket
-        except aiohttp.WSServerHandshakeError as error:
-            raise _refusal(error.status, error.message) from None
-        except (aiohttp.ClientConnectionError, TimeoutError) as error:
-            raise _unreachable(url, error) from None
+            raise errors.internal(f'Get "{url}": {cause(error)}') from None
 
 
-async def _join(client: web.WebSocketResponse, agent: aiohttp.ClientWebSocketResponse) -> None:
-    """Copy messages both ways until either side ends; then end the other one with the same code."""
-
-    async def upstream() -> None:
-        async for message in client:
-            if message.type is WSMsgType.BINARY:
-                await agent.send_bytes(message.data)
-            elif message.type is WSMsgType.TEXT:
-                await agent.send_str(message.data)
-
-    async def downstream() -> None:
-        async for message in agent:
-            if message.type is WSMsgType.BINARY:
-                await client.send_bytes(message.data)
-            elif message.type is WSMsgType.TEXT:
-                await client.send_str(message.data)
-
-    tasks = [asyncio.ensure_future(copy()) for copy in (upstream, downstream)]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await agent.close(code=client.close_code or 1000)
-        await client.close(code=agent.close_code or 1000)
+def agent_query(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The query of a stream as the kubelet understands it: flags are 1 or not there. PURE."""
+    renamed = [(RENAMED.get(key, key), value) for key, value in pairs if key != "container"]
+    return [
+        (key, "1" if key in FLAGS else value)
+        for key, value in renamed
+        if key not in FLAGS or value.lower() in ("", "1", "true")
+    ]
 
 
-def _flag(value: str) -> str:
-    """The agent's parameters are ``1`` or absent, the API's are booleans."""
-    return "1" if value in ("", "1", "true", "True") else "0"
+def _protocols(request: web.BaseRequest) -> tuple[tuple[str, str], ...]:
+    """The WebSocket protocols that a client offers, without the one that carries its token."""
+    offered = [word.strip() for word in request.headers.get(PROTOCOL_HEADER, "").split(",")]
+    kept = [word for word in offered if word and not word.startswith(PROTOCOL_PREFIX)]
+    return ((PROTOCOL_HEADER, ", ".join(kept)),) if kept else ()
 
 
-def _refusal(code: int, text: str) -> errors.ApiError:
-    if code == 404:
-        return errors.ApiError(404, "NotFound", text or "not found on the node")
-    if code == 400:
-        return errors.bad_request(text)
-    return errors.internal(f"the agent answered {code}: {text}")
-
-
-def _unreachable(url: URL, error: Exception) -> errors.ApiError:
-    why = str(error) or type(error).__name__
-    return errors.internal(f"error dialing backend: {url.host}:{url.port}: {why}")
+def _url(address: AgentAddress, path: tuple[str, ...], query: list[tuple[str, str]]) -> URL:
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    text = f"?{urlencode(query)}" if query else ""
+    return URL(f"https://{host}:{address.port}/{'/'.join(quote(part, safe='') for part in path)}{text}", encoded=True)

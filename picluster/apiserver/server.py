@@ -282,7 +282,8 @@ class ApiServer:
         agents = None
         if cert is not None and key is not None:
             agents = connects.agent_context(cert, key, self.config.client_ca)
-            self._proxy = AgentProxy(agents)
+            unverified = connects.agent_context(cert, key, self.config.client_ca, verify=False)
+            self._proxy = AgentProxy(agents, unverified, self._relay)
             self.features.connects.update(connects.handlers(self.registry, self._proxy))
         self.features.connects.update(connects.proxies(self.registry, self._relay, agents))
 

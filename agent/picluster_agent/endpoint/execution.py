@@ -1,40 +1,23 @@
-"""Exec over WebSocket: the channels of ``v4.channel.k8s.io`` and ``v5.channel.k8s.io``, and Podman behind them.
+"""``kubectl exec``: a command in a running container, joined with a client's channels.
 
-The first byte of each binary message is its channel: 0 standard input, 1 standard output, 2 standard error, 3 the final
-Status, 4 the terminal's size. In v5 a message ``[255, n]`` says that the peer has closed channel ``n``.
-Source: KEP-4006 and ``k8s.io/apimachinery/pkg/util/remotecommand``.
+When the command ends, what it has said still goes out, and then its exit code as a Status. When the client leaves, the
+command's input and output end, and a terminal hangs up; a command that minds neither runs on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-from aiohttp import WSMsgType, web
 
 from picluster.api.types import Object
-from picluster_agent.podman import execution
-from picluster_agent.podman.client import Podman, PodmanError, PodmanUnavailable
+from picluster_agent.endpoint.channels.session import Session, Wanted
+from picluster_agent.podman import command as commands
+from picluster_agent.podman.command import Command
 
-V5 = "v5.channel.k8s.io"
-V4 = "v4.channel.k8s.io"
-PROTOCOLS = (V5, V4)
-STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
-HEARTBEAT_S = 30.0
-MESSAGE_BYTES_MAX = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class ExecRequest:
-    container_id: str
-    command: Sequence[str]
-    stdin: bool
-    stdout: bool
-    stderr: bool
-    tty: bool
+CHUNK_BYTES = 32 << 10
+DRAIN_S = 1.0
+"""When the command has ended but a child of its holds the output open, it is over when nothing came for so long."""
 
 
 def exit_status(code: int) -> Object:
@@ -51,71 +34,98 @@ def exit_status(code: int) -> Object:
 
 
 def failure_status(message: str) -> Object:
-    return {"metadata": {}, "status": "Failure", "message": message, "reason": "InternalError", "code": 500}
-
-
-async def serve(request: web.Request, podman: Podman, wanted: ExecRequest) -> web.WebSocketResponse:
-    """Upgrade, run the command, relay, and end with its status."""
-    socket = web.WebSocketResponse(protocols=PROTOCOLS, heartbeat=HEARTBEAT_S, max_msg_size=MESSAGE_BYTES_MAX)
-    await socket.prepare(request)
-    try:
-        status = await _run(socket, podman, wanted)
-    except PodmanError as error:
-        status = failure_status(f"error executing command in container: {error}")
-    except (PodmanUnavailable, OSError) as error:
-        status = failure_status(str(error))
-    with contextlib.suppress(ConnectionError):
-        await socket.send_bytes(bytes((ERROR,)) + json.dumps(status).encode())
-    await socket.close()
-    return socket
-
-
-async def _run(socket: web.WebSocketResponse, podman: Podman, wanted: ExecRequest) -> Object:
-    body = {
-        "AttachStdin": wanted.stdin,
-        "AttachStdout": wanted.stdout,
-        "AttachStderr": wanted.stderr and not wanted.tty,
-        "Tty": wanted.tty,
-        "Cmd": list(wanted.command),
+    """The Status of what failed on this node; ``message`` says all."""
+    return {
+        "metadata": {},
+        "status": "Failure",
+        "message": f"Internal error occurred: {message}",
+        "reason": "InternalError",
+        "details": {"causes": [{"message": message}]},
+        "code": 500,
     }
-    exec_id = await podman.exec_create(wanted.container_id, body)
-    reader, writer = await podman.exec_start(exec_id, tty=wanted.tty)
-    feeding = asyncio.ensure_future(_feed(socket, podman, exec_id, writer))
-    relaying = asyncio.ensure_future(_relay(socket, reader, tty=wanted.tty))
+
+
+async def execute(session: Session, runtime: str, container_id: str, words: Sequence[str], wanted: Wanted) -> Object:
+    """Run the command to its end, or until the client leaves; its Status."""
     try:
-        await asyncio.wait((feeding, relaying), return_when=asyncio.FIRST_COMPLETED)
+        if wanted.tty:
+            command = await Command.start_on_terminal(runtime, container_id, words)
+        else:
+            command = await Command.start(
+                runtime, container_id, words, stdin=wanted.stdin, stdout=wanted.stdout, stderr=wanted.stderr
+            )
+    except OSError as error:
+        return failure_status(f"error executing command in container: {error}")
+    try:
+        return await _Joined(session, command).run()
     finally:
-        for task in (feeding, relaying):
-            task.cancel()
-        await asyncio.gather(feeding, relaying, return_exceptions=True)
-        writer.close()
-    return exit_status(await execution.exit_code(podman, exec_id))
+        command.close()
 
 
-async def _relay(socket: web.WebSocketResponse, reader: asyncio.StreamReader, *, tty: bool) -> None:
-    """What the command prints goes to the client; its pace is the client's."""
-    with contextlib.suppress(ConnectionError):
-        if tty:
-            while data := await reader.read(execution.CHUNK_BYTES):
-                await socket.send_bytes(bytes((STDOUT,)) + data)
-            return
-        async for stream, data in execution.frames(reader):
-            channel = STDERR if stream == execution.STDERR else STDOUT
-            await socket.send_bytes(bytes((channel,)) + data)
+class _Joined:
+    def __init__(self, session: Session, command: Command) -> None:
+        self._session = session
+        self._command = command
+        self._relayed = 0
+        self._sending = 0
+        self._said = b""
+        """The end of what was said as an error: the runtime's, when there was no command."""
 
+    async def run(self) -> Object:
+        ended = asyncio.ensure_future(self._command.wait())
+        left = asyncio.ensure_future(self._session.gone.wait())
+        relays = {asyncio.ensure_future(self._relay(number)) for number in self._command.outputs}
+        others = [left, *(asyncio.ensure_future(one) for one in (self._feed(), self._sizes()))]
+        try:
+            await asyncio.wait((ended, left), return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                self._command.hang_up()
+                raise ConnectionResetError("the client has gone")
+            await self._drain(relays, left)
+        finally:
+            for task in (*relays, *others, ended):
+                task.cancel()
+            await asyncio.gather(*relays, *others, ended, return_exceptions=True)
+        return self._status(ended.result())
 
-async def _feed(socket: web.WebSocketResponse, podman: Podman, exec_id: str, writer: asyncio.StreamWriter) -> None:
-    """What the client types goes to the command, until the client leaves."""
-    async for message in socket:
-        if message.type is not WSMsgType.BINARY or not message.data:
-            continue
-        channel, data = message.data[0], message.data[1:]
-        if channel == STDIN:
-            writer.write(data)
-            await writer.drain()
-        elif channel == RESIZE:
-            with contextlib.suppress(ValueError, KeyError, PodmanError):
-                size = json.loads(data)
-                await podman.exec_resize(exec_id, int(size["Width"]), int(size["Height"]))
-        elif channel == CLOSE and data[:1] == bytes((STDIN,)):
-            writer.write_eof()
+    async def _drain(self, relays: set[asyncio.Task[None]], left: asyncio.Task[bool]) -> None:
+        """Let out what the command has said, at the client's pace."""
+        before = -1
+        while relays and not left.done() and (self._sending or before != self._relayed):
+            before = self._relayed
+            _, relays = await asyncio.wait(relays, timeout=DRAIN_S)
+
+    def _status(self, code: int) -> Object:
+        if code == 0 or self._command.started:
+            return exit_status(code)
+        error = self._said.decode(errors="replace").strip()
+        unstarted = commands.exit_code_unstarted(error)
+        if unstarted is not None:
+            return exit_status(unstarted)
+        return failure_status(f"error executing command in container: {error or f'exit status {code}'}")
+
+    async def _relay(self, number: int) -> None:
+        reader = self._command.outputs[number]
+        last = max(self._command.outputs)
+        with contextlib.suppress(OSError):  # a terminal whose other end is closed, or a client that has gone
+            while data := await reader.read(CHUNK_BYTES):
+                if number == last:
+                    self._said = (self._said + data)[-commands.ERROR_BYTES_MAX :]
+                self._sending += 1
+                try:
+                    await self._session.output(number, data)
+                finally:
+                    self._sending -= 1
+                self._relayed += len(data)
+
+    async def _feed(self) -> None:
+        with contextlib.suppress(ConnectionError):  # it reads no more: its output is what counts
+            while data := await self._session.input.get():
+                await self._command.write(data)
+        self._command.end_input()
+        while await self._session.input.get():
+            pass
+
+    async def _sizes(self) -> None:
+        while True:
+            self._command.resize(*await self._session.size())

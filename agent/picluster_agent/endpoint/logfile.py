@@ -1,23 +1,28 @@
 """Container logs as they lie on disk (conmon's k8s-file format), read the way ``kubectl logs`` asks.
 
-A line is ``<RFC 3339 time> <stdout|stderr> <F|P> <text>``; ``P`` says that the text goes on in the next line. conmon
-starts a log anew when it has grown to its limit, by renaming an empty file over it: whoever follows opens the new
-one.
+A line is ``<RFC 3339 time> <stdout|stderr> <F|P> <text>``; ``P`` says that the text goes on in the next line. A log is
+several files (``segments``): whoever reads one to its end goes on with the next, and whoever follows is woken by the
+directory, not by a clock.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from picluster.api.meta import parse_time
+from picluster_agent import kernel
+from picluster_agent.endpoint import segments
 
+LOOK_AGAIN_S = 1.0
+"""A reader that follows asks at least this often whether anything can come."""
 POLL_S = 0.1
-BLOCK_BYTES = 64 * 1024
+"""The same where the kernel gives no more watches."""
+EVENTS_BYTES_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +42,22 @@ def render(line: bytes, options: LogOptions) -> bytes:
     parts = line.split(b" ", 3)
     if len(parts) < 4:
         return b""
-    stamp, stream, tag, text = parts
+    stamp, stream, _, _ = parts
     if options.stream != "All" and stream.decode() != options.stream.lower():
         return b""
     if options.since_s is not None and _epoch_s(stamp) < options.since_s:
         return b""
-    if tag == b"P":
-        text = text.removesuffix(b"\n")
+    text = said(line)[1]
     return stamp + b" " + text if options.timestamps else text
+
+
+def said(line: bytes) -> tuple[bytes, bytes]:
+    """The stream of one line of the file (``stdout``, ``stderr``), and the very bytes that were written to it."""
+    parts = line.split(b" ", 3)
+    if len(parts) < 4:
+        return b"", b""
+    _, stream, tag, text = parts
+    return stream, text.removesuffix(b"\n") if tag == b"P" else text
 
 
 def _epoch_s(stamp: bytes) -> float:
@@ -54,31 +67,11 @@ def _epoch_s(stamp: bytes) -> float:
         return 0.0
 
 
-def tail_offset(file: BinaryIO, lines: int) -> int:
-    """Where the last ``lines`` lines begin."""
-    end = file.seek(0, os.SEEK_END)
-    if lines <= 0:
-        return end
-    position, missing = end, lines + 1
-    while position > 0:
-        size = min(BLOCK_BYTES, position)
-        position -= size
-        file.seek(position)
-        block = file.read(size)
-        if position + size == end and not block.endswith(b"\n"):
-            missing -= 1
-        at = len(block)
-        while (at := block.rfind(b"\n", 0, at)) >= 0:
-            missing -= 1
-            if missing == 0:
-                return position + at + 1
-    return 0
-
-
 async def read(path: Path, options: LogOptions, running: Callable[[], bool]) -> AsyncIterator[bytes]:
     """Pieces of the log at ``path``; when following, until ``running`` says that nothing more comes."""
     left = options.limit_bytes
-    async for piece in _pieces(path, options, running):
+    async for batch in lines(path, options, running):
+        piece = b"".join(render(line, options) for line in batch)
         if left is not None:
             piece = piece[:left]
             left -= len(piece)
@@ -88,39 +81,63 @@ async def read(path: Path, options: LogOptions, running: Callable[[], bool]) -> 
             return
 
 
-async def _pieces(path: Path, options: LogOptions, running: Callable[[], bool]) -> AsyncIterator[bytes]:
-    file: BinaryIO = path.open("rb")
-    try:
-        if options.tail_lines is not None:
-            file.seek(tail_offset(file, options.tail_lines))
+async def lines(path: Path, options: LogOptions, running: Callable[[], bool]) -> AsyncIterator[list[bytes]]:
+    """Whole lines of the log's files, in the order in which they were written; raises ``FileNotFoundError``."""
+    with _Changes(path.parent if options.follow else None) as changes:
+        file = segments.begin(path, options.since_s, options.tail_lines)
+        upcoming: Path | None = None
         held = b""
-        while True:
-            more = running()
-            lines = file.readlines(BLOCK_BYTES)
-            if lines:
-                lines[0], held = held + lines[0], b""
-                if not lines[-1].endswith(b"\n"):
-                    held = lines.pop()
-                yield b"".join(render(line, options) for line in lines)
-                await asyncio.sleep(0)
-                continue
-            if not options.follow or not more:
-                return
-            replaced = _replaced(file, path)
-            if replaced is not None:
-                file.close()
-                file, held = replaced, b""
-                continue
-            await asyncio.sleep(POLL_S)
-    finally:
-        file.close()
+        try:
+            while True:
+                more = running()
+                if found := file.readlines(segments.BLOCK_BYTES):
+                    found[0], held = held + found[0], b""
+                    if not found[-1].endswith(b"\n"):
+                        held = found.pop()
+                    yield found
+                    await asyncio.sleep(0)
+                elif upcoming is not None:  # this one is read to its end, and nothing is written to it any more
+                    file.close()
+                    file, upcoming, held = segments.open_segment(upcoming), None, b""
+                elif (upcoming := segments.following(path, file)) is None:
+                    if not options.follow or not more:
+                        return
+                    await changes.wait()
+        finally:
+            file.close()
 
 
-def _replaced(file: BinaryIO, path: Path) -> BinaryIO | None:
-    """The new file at ``path``, when it is another one than ``file``."""
-    try:
-        if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
-            return None
-        return path.open("rb")
-    except OSError:
-        return None
+class _Changes:
+    """Wakes a reader when something in ``directory`` was written, within ``LOOK_AGAIN_S``."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self._descriptor = -1
+        self._changed = asyncio.Event()
+        self._wait_s = LOOK_AGAIN_S
+        if directory is None:
+            return
+        try:
+            self._descriptor = kernel.watch_directory(directory)
+        except OSError:
+            self._wait_s = POLL_S
+
+    def __enter__(self) -> _Changes:
+        if self._descriptor >= 0:
+            asyncio.get_running_loop().add_reader(self._descriptor, self._wake)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor >= 0:
+            asyncio.get_running_loop().remove_reader(self._descriptor)
+            os.close(self._descriptor)
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._descriptor, EVENTS_BYTES_MAX)
+        self._changed.set()
+
+    async def wait(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._wait_s):
+                await self._changed.wait()
+        self._changed.clear()

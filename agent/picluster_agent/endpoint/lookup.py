@@ -19,14 +19,22 @@ class Lookup:
         self.pods = pods
         self.seen = seen
 
-    def find(self, request: web.Request) -> tuple[PodWorker, str]:
-        """The worker and the container's name of ``/…/{namespace}/{pod}/{container}``; raises 404."""
+    def pod(self, request: web.Request) -> PodWorker:
+        """The worker of ``/…/{namespace}/{pod}[/{uid}]``; raises 404."""
         namespace, name = request.match_info["namespace"], request.match_info["pod"]
         worker = self.pods.find(namespace, name)
         if worker is None:
-            raise web.HTTPNotFound(text=f'pod "{name}" does not exist\n')
+            raise web.HTTPNotFound(text="pod does not exist")
+        if request.match_info.get("uid", worker.context.uid) != worker.context.uid:
+            raise web.HTTPNotFound(text="pod not found")
+        return worker
+
+    def find(self, request: web.Request) -> tuple[PodWorker, str]:
+        """The worker and the container's name of ``/…/{namespace}/{pod}[/{uid}]/{container}``; raises 404."""
+        worker = self.pod(request)
         container = request.match_info["container"]
         if spec.container(worker.context.pod, container) is None:
+            name = worker.context.name
             raise web.HTTPNotFound(text=f'container "{container}" not found in pod "{name}"\n')
         return worker, container
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from picluster_agent.endpoint.logfile import LogOptions, read, render, tail_offset
+from picluster_agent.endpoint.logfile import LogOptions, read, render
+from picluster_agent.endpoint.segments import tail_start
 from picluster_agent.endpoint.logs import log_options
 
 
@@ -48,7 +49,9 @@ def test_the_tail(tmp_path: Path, lines: list[str], count: int, ended: bool) -> 
     path.write_text(text)
     whole = text.splitlines(keepends=True)
     with path.open("rb") as file:
-        file.seek(tail_offset(file, count))
+        offset, missing = tail_start(file, count)
+        assert missing == max(count - len(whole), 0)
+        file.seek(offset)
         assert file.read().decode() == "".join(whole[len(whole) - min(count, len(whole)) :])
 
 

@@ -1,0 +1,199 @@
+"""``kubectl exec``, ``cp``, ``attach``, ``port-forward`` and ``logs`` against pods on a real node."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import pty
+import re
+import signal
+import socket
+import struct
+import subprocess
+import termios
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubectls import kubectls
+
+from picluster.api.meta import condition_is
+
+pytestmark = [pytest.mark.lab]
+
+WAYS = {
+    "websocket": {},
+    "spdy": {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false", "KUBECTL_PORT_FORWARD_WEBSOCKETS": "false"},
+}
+CLIENTS = [
+    pytest.param(program, way, id=f"{program.name}-{way}")
+    for program in kubectls()
+    for way in (WAYS if program == kubectls()[-1] else ["spdy"])
+]
+WAIT_S = 15.0
+
+
+class Kubectl:
+    """One kubectl, made to speak one way, against the node's API server."""
+
+    def __init__(self, node: Any, program: Path, way: str) -> None:
+        self._prefix = [str(program), f"--kubeconfig={node.server.kubeconfig}"]
+        self._environment = {**os.environ, "HOME": str(node.root), **WAYS[way]}
+
+    async def start(self, *words: str, **options: Any) -> asyncio.subprocess.Process:
+        pipe = asyncio.subprocess.PIPE
+        streams = {"stdin": pipe, "stdout": pipe, "stderr": pipe, **options}
+        return await asyncio.create_subprocess_exec(*self._prefix, *words, env=self._environment, **streams)
+
+    async def run(self, *words: str, stdin: bytes = b"") -> tuple[int, str, str]:
+        process = await self.start(*words)
+        async with asyncio.timeout(WAIT_S):
+            output, error = await process.communicate(stdin)
+        assert process.returncode is not None
+        return process.returncode, output.decode(), error.decode()
+
+
+def ready(pod: dict[str, Any]) -> bool:
+    return condition_is(pod, "Ready")
+
+
+async def read_until(reader: Any, wanted: bytes) -> bytes:
+    got = b""
+    async with asyncio.timeout(WAIT_S):
+        while wanted not in got:
+            data = await reader(4096)
+            assert data, got
+            got += data
+    return got
+
+
+@pytest.mark.parametrize(("program", "way"), CLIENTS)
+async def test_commands(shared_node: Any, make_pod: Any, box: Any, program: Path, way: str, tmp_path: Path) -> None:
+    kubectl = Kubectl(shared_node, program, way)
+    await shared_node.run(make_pod("web", box("web", "sh", "-c", "trap 'exit 0' TERM; while true; do sleep 0.1; done")))
+    await shared_node.when("web", ready)
+    assert await kubectl.run("exec", "web", "--", "sh", "-c", "echo out; echo err >&2; exit 42") == (
+        42, "out\n", "err\ncommand terminated with exit code 42\n"
+    )  # fmt: skip
+    big = os.urandom(600_000)
+    process = await kubectl.start("exec", "-i", "web", "--", "cat")
+    async with asyncio.timeout(WAIT_S):
+        assert (await process.communicate(big))[0] == big
+    code, _, error = await kubectl.run("exec", "web", "--", "nothing")
+    assert code == 127 and "executable file not found in $PATH" in error
+    code, _, error = await kubectl.run("exec", "web", "-c", "none", "--", "true")
+    assert code == 1 and "container none is not valid for pod web" in error
+    (tmp_path / "up").write_bytes(big)
+    assert (await kubectl.run("cp", str(tmp_path / "up"), "web:/tmp-up"))[0] == 0
+    assert (await kubectl.run("cp", "web:/tmp-up", str(tmp_path / "down")))[0] == 0
+    assert (tmp_path / "down").read_bytes() == big
+
+
+@pytest.mark.parametrize(("program", "way"), CLIENTS)
+async def test_a_terminal(shared_node: Any, make_pod: Any, box: Any, program: Path, way: str) -> None:
+    kubectl = Kubectl(shared_node, program, way)
+    await shared_node.run(make_pod("web"))
+    await shared_node.when("web", ready)
+    ours, theirs = pty.openpty()
+    resize(ours, 101, 41)
+    try:
+        process = await kubectl.start(
+            "exec", "-it", "web", "--", "sh", stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        )
+        os.close(theirs)
+        await asyncio.to_thread(type_and_see, ours, b"stty size\n", b"41 101")
+        resize(ours, 77, 33)
+        process.send_signal(signal.SIGWINCH)
+        await asyncio.to_thread(type_and_see, ours, b"sleep 0.3; stty size\n", b"33 77")
+        await asyncio.to_thread(type_and_see, ours, b"echo $TERM-$((6*7)); exit 3\n", b"xterm-42")
+        async with asyncio.timeout(WAIT_S):
+            assert await process.wait() == 3
+    finally:
+        os.close(ours)
+
+
+def resize(terminal: int, width: int, height: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+
+
+def type_and_see(terminal: int, typed: bytes, wanted: bytes) -> None:
+    os.write(terminal, typed)
+    got = b""
+    while wanted not in got:
+        got += os.read(terminal, 4096)
+
+
+@pytest.mark.parametrize(("program", "way"), CLIENTS)
+async def test_attach(shared_node: Any, make_pod: Any, box: Any, program: Path, way: str) -> None:
+    """Input goes in, what is said comes out; without stdinOnce the next client may go on, with it the input ends."""
+    kubectl = Kubectl(shared_node, program, way)
+    script = "while read line; do echo got $line; echo err $line >&2; done; echo over; sleep 0.5; exit 5"
+    open_ = box("open", "sh", "-c", script, stdin=True)
+    once = box("once", "sh", "-c", script, stdin=True, stdinOnce=True)
+    await shared_node.run(make_pod("web", open_, once, restartPolicy="Never"))
+    await shared_node.when("web", ready)
+    for word in (b"one", b"two"):
+        process = await kubectl.start("attach", "-i", "web", "-c", "open")
+        process.stdin.write(word + b"\n")
+        await read_until(process.stdout.read, b"got " + word)
+        await read_until(process.stderr.read, b"err " + word)
+        process.kill()
+        await process.wait()
+    code, output, error = await kubectl.run("attach", "-i", "web", "-c", "once", stdin=b"last\n")
+    assert code == 0 and output == "got last\nover\n" and "err last" in error
+    pod = await shared_node.when(
+        "web", lambda pod: any("terminated" in one["state"] for one in pod["status"]["containerStatuses"])
+    )
+    ended = {
+        one["name"]: one["state"].get("terminated", {}).get("exitCode") for one in pod["status"]["containerStatuses"]
+    }
+    assert ended == {"open": None, "once": 5}
+    code, _, error = await kubectl.run("attach", "web", "-c", "once")
+    assert code == 1 and (
+        "container not found" in error or "not running" in error or "terminated" in error or "completed" in error
+    ), error
+
+
+@asynccontextmanager
+async def forwarded(kubectl: Kubectl, *ports: str) -> AsyncIterator[list[int]]:
+    """The local ports of a port-forward to ``web``."""
+    process = await kubectl.start("port-forward", "web", *ports)
+    try:
+        said = b""
+        while said.count(b"127.0.0.1:") < len(ports):
+            said += await read_until(process.stdout.read, b"\n")
+        yield [int(port) for port in re.findall(rb"127\.0\.0\.1:(\d+)", said)]
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def talk(port: int, said: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(said)
+        writer.write_eof()
+        async with asyncio.timeout(WAIT_S):
+            return await reader.read()
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(("program", "way"), CLIENTS)
+async def test_port_forward(shared_node: Any, make_pod: Any, box: Any, program: Path, way: str) -> None:
+    kubectl = Kubectl(shared_node, program, way)
+    echo = box("echo", "nc", "-lk", "-s", "127.0.0.1", "-p", "7", "-e", "cat")
+    web = box("web", "sh", "-c", "mkdir -p /www; echo hello > /www/index.html; exec httpd -f -p 80 -h /www")
+    await shared_node.run(make_pod("web", echo, web))
+    await shared_node.when("web", ready)
+    async with forwarded(kubectl, ":7", ":80", ":81") as (to_echo, to_web, to_nothing):
+        big = os.urandom(300_000)
+        assert await asyncio.gather(*(talk(to_echo, big + bytes((number,))) for number in range(5))) == [
+            big + bytes((number,)) for number in range(5)
+        ]
+        assert (await talk(to_web, b"GET / HTTP/1.0\r\n\r\n")).endswith(b"hello\n")
+        assert await talk(to_nothing, b"") == b""
+        assert (await talk(to_web, b"GET / HTTP/1.0\r\n\r\n")).endswith(b"hello\n")
