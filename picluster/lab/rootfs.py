@@ -25,7 +25,7 @@ PACKAGES = (
     *("systemd", "systemd-sysv", "systemd-timesyncd", "dbus", "kmod", "procps", "netbase", "sudo", "ca-certificates"),
     *("openssh-server", "openssh-client", "openssl", "curl", "iproute2", "iputils-ping"),
     *("python3", "python3-venv", "python3-apt", "python3-nftables"),
-    *("podman", "runc", "crun", "catatonit", "containernetworking-plugins", "nftables", "conntrack"),
+    *("podman", "runc", "crun", "catatonit", "containernetworking-plugins", "nftables", "conntrack", "docker-registry"),
 )
 EXCLUDED_PATHS = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
 # What a stand-in differs in from a fresh Raspberry Pi OS: no keys of its own yet (each board gets one), no console to
@@ -33,6 +33,7 @@ EXCLUDED_PATHS = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "
 CUSTOMIZE = (
     "rm -f $1/etc/ssh/ssh_host_* $1/etc/hostname $1/etc/resolv.conf $1/etc/apt/apt.conf.d/99mmdebstrap; "
     "rm -rf $1/etc/apt/auth.conf.d/*; : > $1/etc/machine-id; "
+    "rm -f $1/etc/systemd/system/multi-user.target.wants/docker-registry.service; "
     "for unit in console-getty.service getty@tty1.service apt-daily.timer apt-daily-upgrade.timer fstrim.timer"
     " dpkg-db-backup.timer systemd-pstore.service; do ln -sf /dev/null $1/etc/systemd/system/$unit; done; "
     "mkdir -p $1/var/log/journal $1/etc/systemd/journald.conf.d; "

@@ -74,12 +74,22 @@ def node(name: str, sans: Sequence[str]) -> Profile:
     return Profile(f"system:node:{name}", "system:nodes", (CLIENT, SERVER), names, addresses)
 
 
+def registry(name: str, sans: Sequence[str]) -> Profile:
+    """What the rack's registry of images serves with; it is nobody at the API server."""
+    names, addresses = split_sans([checked_name(name), *sans])
+    return Profile("picluster-registry", None, (SERVER,), names, addresses)
+
+
 def for_request(kind: str, name: str | None, sans: Sequence[str]) -> Profile:
     """The profile that an operator asks for by word; raises ``PkiError`` when the words do not fit together."""
     if kind == "node":
         if name is None:
             raise PkiError("profile node needs the node's name: add --name NAME")
         return node(name, sans)
+    if kind == "registry":
+        if name is None:
+            raise PkiError("profile registry needs the name in front of images: add --name registry.internal")
+        return registry(name, sans)
     if sans:
         raise PkiError(f"profile {kind} is for a client and has no addresses: leave --ip and --san out")
     if kind == "admin":
@@ -90,7 +100,7 @@ def for_request(kind: str, name: str | None, sans: Sequence[str]) -> Profile:
     return fixed[kind]()
 
 
-REQUEST_KINDS = ("node", "admin", "scheduler", "controllers")
+REQUEST_KINDS = ("node", "admin", "scheduler", "controllers", "registry")
 
 
 def checked_name(name: str) -> str:

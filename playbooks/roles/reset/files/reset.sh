@@ -11,13 +11,19 @@ remove() {
 }
 
 # Units, the agent first: nothing may start a pod again.
-for unit in picluster-agent picluster-controllers picluster-scheduler picluster-apiserver; do
+for unit in picluster-agent picluster-registry picluster-registry-cache picluster-controllers picluster-scheduler \
+    picluster-apiserver; do
     if [ -e "/etc/systemd/system/$unit.service" ]; then
         systemctl disable --quiet --now "$unit" 2> /dev/null
         remove "/etc/systemd/system/$unit.service"
         units_gone=yes
     fi
 done
+if [ -e /etc/systemd/system/picluster-registry-clean.timer ]; then
+    systemctl disable --quiet --now picluster-registry-clean.timer 2> /dev/null
+    remove /etc/systemd/system/picluster-registry-clean.timer /etc/systemd/system/picluster-registry-clean.service
+    units_gone=yes
+fi
 if [ -n "${units_gone-}" ]; then systemctl daemon-reload; fi
 
 # Pods.
@@ -48,6 +54,12 @@ rmdir /opt/cni/bin /opt/cni 2> /dev/null
 
 # Podman's settings; a storage.conf of somebody else's stays.
 remove /etc/containers/containers.conf.d/50-picluster.conf /etc/containers/registries.conf.d/50-picluster.conf
+for place in /etc/containers/certs.d/*; do  # those that trust the rack's authority
+    if [ "$(readlink "$place/ca.crt")" = $etc/pki/ca.crt ]; then remove "$place"; fi
+done
+if grep -qs '# picluster registry$' /etc/hosts; then
+    sed -i '/# picluster registry$/d' /etc/hosts && did "forgot the registry's name"
+fi
 if grep -qsx '# picluster' /etc/containers/storage.conf; then remove /etc/containers/storage.conf; fi
 
 # The key of the control plane.
