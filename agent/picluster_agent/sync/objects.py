@@ -6,6 +6,7 @@ They are read anew for each start and each refresh; while the API server is away
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from picluster.api.errors import ApiError
 from picluster.api.resources import CONFIGMAPS, SECRETS, SERVICES, Resource
@@ -17,15 +18,33 @@ from picluster_agent.sync.context import PodContext, Runtime
 FETCH_TIMEOUT_S = 5.0
 
 
-async def sources(runtime: Runtime, context: PodContext, config_maps: set[str], secrets: set[str]) -> Sources:
-    """The named objects of the pod's namespace; raises ``ConfigError`` where one cannot be read and never was."""
+async def sources(
+    runtime: Runtime,
+    context: PodContext,
+    config_maps: set[str],
+    secrets: set[str],
+    only: Collection[tuple[str, str]] | None = None,
+) -> Sources:
+    """The named objects of the pod's namespace; raises ``ConfigError`` where one cannot be read and never was.
+
+    Where ``only`` (kind and name) is given, just these are read again, and what was read before serves for the rest.
+    """
     wanted = [(CONFIGMAPS, name) for name in sorted(config_maps)] + [(SECRETS, name) for name in sorted(secrets)]
-    found = await asyncio.gather(*(_fetch(runtime, context, resource, name) for resource, name in wanted))
+    found = await asyncio.gather(*(_current(runtime, context, resource, name, only) for resource, name in wanted))
     everything = dict(zip(wanted, found, strict=True))
     return Sources(
         {name: obj for (resource, name), obj in everything.items() if resource is CONFIGMAPS},
         {name: obj for (resource, name), obj in everything.items() if resource is SECRETS},
     )
+
+
+async def _current(
+    runtime: Runtime, context: PodContext, resource: Resource, name: str, only: Collection[tuple[str, str]] | None
+) -> Object | None:
+    key = (resource.kind, name)
+    if only is not None and key not in only and key in context.fetched:
+        return context.fetched[key]
+    return await _fetch(runtime, context, resource, name)
 
 
 async def _fetch(runtime: Runtime, context: PodContext, resource: Resource, name: str) -> Object | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -46,6 +47,10 @@ def write(directory: Path, payload: Mapping[str, File], *, gid: int = -1) -> boo
     fresh.mkdir(mode=0o755)
     for path, file in payload.items():
         _create(fresh, path, file, gid)
+    if gid >= 0:
+        for place in (directory, fresh, *(one for one in fresh.rglob("*") if one.is_dir())):
+            os.chown(place, -1, gid)
+            place.chmod(stat.S_IMODE(place.stat().st_mode) | stat.S_ISGID | 0o550)
     temporary = directory / NEW_DATA
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(stamp)
@@ -83,8 +88,8 @@ def _same(current: Path, payload: Mapping[str, File], gid: int) -> bool:
         return False
     for path, file in payload.items():
         one = present[str(PurePosixPath(path))]
-        stat = one.stat()
-        if stat.st_mode & 0o7777 != _mode(file, gid) or stat.st_size != len(file.data):
+        found = one.stat()
+        if found.st_mode & 0o7777 != _mode(file, gid) or found.st_size != len(file.data):
             return False
         if one.read_bytes() != file.data:
             return False

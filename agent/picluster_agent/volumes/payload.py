@@ -51,9 +51,9 @@ def _token_key(source: Object) -> tuple[str, int]:
 def volume_payload(volume: Object, pod: Object, sources: Sources, node: NodeFacts, pod_ip: str) -> dict[str, File]:
     """Relative path to file; raises ``ConfigError`` where something that is not optional is missing."""
     if source := volume.get("configMap"):
-        return _config_map(source, sources, _mode(source), pod)
+        return _config_map(source, sources, _mode(source))
     if source := volume.get("secret"):
-        return _secret(source, source["secretName"], sources, _mode(source), pod)
+        return _secret(source, source["secretName"], sources, _mode(source))
     if (source := volume.get("downwardAPI")) is not None:
         return _downward(source.get("items") or (), _mode(source), pod, node, pod_ip)
     source = volume["projected"]
@@ -70,14 +70,14 @@ def _mode(source: Object) -> int:
 
 def _projected(part: Object, mode: int, pod: Object, sources: Sources, node: NodeFacts, pod_ip: str) -> dict[str, File]:
     if source := part.get("configMap"):
-        return _config_map(source, sources, mode, pod)
+        return _config_map(source, sources, mode)
     if source := part.get("secret"):
-        return _secret(source, source["name"], sources, mode, pod)
+        return _secret(source, source["name"], sources, mode)
     if (source := part.get("downwardAPI")) is not None:
         return _downward(source.get("items") or (), mode, pod, node, pod_ip)
     if source := part.get("serviceAccountToken"):
         return {source["path"]: _token(source, sources, mode, pod)}
-    raise ConfigError(f"projected volume source {', '.join(sorted(part))} is not served by this cluster")
+    raise ConfigError(f"projected volume source {', '.join(sorted(part))} is not supported by this node")
 
 
 def _token(source: Object, sources: Sources, mode: int, pod: Object) -> File:
@@ -100,21 +100,21 @@ def common_user(pod: Object) -> int:
     return -1 if only is None else int(only)
 
 
-def _config_map(source: Object, sources: Sources, mode: int, pod: Object) -> dict[str, File]:
+def _config_map(source: Object, sources: Sources, mode: int) -> dict[str, File]:
     optional = bool(source.get("optional"))
     config_map = sources.config_map(source["name"], optional)
     data = config_map_data(config_map) if config_map else {}
-    return _select(data, source, mode, optional, f"configmap {pod['metadata']['namespace']}/{source['name']}")
+    return _select(data, source, mode, optional, "configmap references non-existent config key")
 
 
-def _secret(source: Object, name: str, sources: Sources, mode: int, pod: Object) -> dict[str, File]:
+def _secret(source: Object, name: str, sources: Sources, mode: int) -> dict[str, File]:
     optional = bool(source.get("optional"))
     secret = sources.secret(name, optional)
     data = secret_data(secret) if secret else {}
-    return _select(data, source, mode, optional, f"secret {pod['metadata']['namespace']}/{name}")
+    return _select(data, source, mode, optional, "references non-existent secret key")
 
 
-def _select(data: Mapping[str, bytes], source: Object, mode: int, optional: bool, where: str) -> dict[str, File]:
+def _select(data: Mapping[str, bytes], source: Object, mode: int, optional: bool, wrong: str) -> dict[str, File]:
     items = source.get("items")
     if not items:
         return {key: File(value, mode) for key, value in data.items()}
@@ -125,7 +125,7 @@ def _select(data: Mapping[str, bytes], source: Object, mode: int, optional: bool
             own = item.get("mode")
             payload[item["path"]] = File(value, mode if own is None else int(own))
         elif not optional:
-            raise ConfigError(f"{where} references non-existent config key: {item['key']}")
+            raise ConfigError(f"{wrong}: {item['key']}")
     return payload
 
 

@@ -156,7 +156,7 @@ async def test_environment_volumes_and_logs(shared_node: Any, make_pod: Any, box
     assert lines[1:] == ["onehushweb", "400", "x", "one"]
     assert await logs(shared_node, "web", tailLines="1") == "one"
     place = shared_node.root / "data" / "pods" / pod["metadata"]["uid"] / "volumes"
-    assert (place / "sec").is_mount() and (place / "mem").is_mount()
+    assert (place / "kubernetes.io~secret" / "sec").is_mount() and (place / "kubernetes.io~empty-dir" / "mem").is_mount()
     assert pod["status"]["qosClass"] == "Guaranteed"
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import os
+import re
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +15,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from picluster_agent import kernel
 from picluster_agent.podman.env import ConfigError, NodeFacts, Sources
-from picluster_agent.volumes import atomic, manager, payload
+from picluster_agent.volumes import (
+    atomic,
+    claims,
+    emptydir,
+    hostpath,
+    manager,
+    mounts,
+    ownership,
+    payload,
+    persistent,
+    removal,
+    subpath,
+)
 from picluster_agent.volumes.atomic import File
+from picluster_agent.volumes.layout import Place
 
 NODE = NodeFacts("pi-1", "10.0.0.1", {"cpu": "4"})
 POD: dict[str, Any] = {
@@ -139,23 +157,77 @@ def test_contents(volume: dict[str, Any], files: dict[str, File]) -> None:
         ({"secret": {"secretName": "none"}}, 'secret "none" not found'),
         (
             {"configMap": {"name": "cfg", "items": [{"key": "no", "path": "p"}]}},
-            "configmap shop/cfg references non-existent config key: no",
+            "configmap references non-existent config key: no",
         ),
-        ({"persistentVolumeClaim": {"claimName": "c"}}, "volumes of type persistentVolumeClaim are not served"),
+        (
+            {"secret": {"secretName": "sec", "items": [{"key": "no", "path": "p"}]}},
+            "references non-existent secret key: no",
+        ),
+        ({"hostPath": {"path": "/dev/null", "type": "Directory"}}, "hostPath type check failed: /dev/null is not a"),
+        (
+            {"projected": {"sources": [{"clusterTrustBundle": {"path": "p"}}]}},
+            "projected volume source clusterTrustBundle is not supported by this node",
+        ),
     ],
 )
 def test_what_cannot_be_set_up_is_named(tmp_path: Path, volume: dict[str, Any], message: str) -> None:
-    pod = {**POD, "spec": {**POD["spec"], "volumes": [{"name": "v", **volume}]}}
     with pytest.raises(manager.VolumeError, match=f'MountVolume.SetUp failed for volume "v" : {message}'):
-        manager.set_up(tmp_path, pod, SOURCES, NODE)
+        set_up(tmp_path, {"name": "v", **volume})
+    assert not (tmp_path / "volumes").exists()
+
+
+def pod_of(tmp_path: Path, *volumes: dict[str, Any], sources: Sources = SOURCES, **fields: Any) -> manager.Pod:
+    obj = {**POD, "spec": {**POD["spec"], "volumes": list(volumes), **fields}}
+    return manager.Pod(tmp_path / "volumes", tmp_path / "plugins", obj, sources, NODE, {})
+
+
+def set_up(tmp_path: Path, *volumes: dict[str, Any], **fields: Any) -> dict[str, Path]:
+    places = manager.set_up(pod_of(tmp_path, *volumes, **fields), [claims.direct(volume) for volume in volumes])
+    return {name: place.path for name, place in places.items()}
 
 
 def test_an_empty_dir_keeps_what_the_pod_wrote(tmp_path: Path) -> None:
-    pod = {**POD, "spec": {**POD["spec"], "volumes": [{"name": "v", "emptyDir": {}}]}}
-    place = manager.set_up(tmp_path, pod, SOURCES, NODE)["v"]
+    volume = {"name": "v", "emptyDir": {}}
+    place = set_up(tmp_path, volume)["v"]
+    assert place == tmp_path / "volumes" / "kubernetes.io~empty-dir" / "v"
     assert stat.S_IMODE(place.stat().st_mode) == 0o777
     (place / "data").write_text("kept")
-    assert (manager.set_up(tmp_path, pod, SOURCES, NODE)["v"] / "data").read_text() == "kept"
+    assert (set_up(tmp_path, volume)["v"] / "data").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("source", "limit", "expected"),
+    [
+        ({}, None, 4 << 30),
+        ({"sizeLimit": "1Mi"}, None, 1 << 20),
+        ({}, "64Mi", 64 << 20),
+        ({"sizeLimit": "1Gi"}, "64Mi", 64 << 20),
+        ({"sizeLimit": "0"}, None, 4 << 30),
+    ],
+)
+def test_memory_is_bounded_by_volume_pod_and_node(source: dict[str, Any], limit: str | None, expected: int) -> None:
+    """KEP-1967."""
+    limits = {"limits": {"memory": limit}} if limit else {}
+    pod = {"metadata": {}, "spec": {"containers": [{"name": "web", "resources": limits}]}}
+    assert emptydir.memory_bytes(source, pod, NodeFacts("pi-1", "10.0.0.1", {"memory": "4Gi"})) == expected
+
+
+@pytest.mark.parametrize(
+    ("medium", "requests", "expected"),
+    [
+        ("HugePages-2Mi", {}, "2M"),
+        ("HugePages", {"hugepages-1Gi": "1Gi"}, "1G"),
+        ("HugePages", {}, None),
+        ("HugePages", {"hugepages-1Gi": "1Gi", "hugepages-2Mi": "2Mi"}, None),
+    ],
+)
+def test_huge_pages_of_one_size(medium: str, requests: dict[str, str], expected: str | None) -> None:
+    pod = {"spec": {"containers": [{"name": "web", "resources": {"requests": requests}}]}}
+    if expected is None:
+        with pytest.raises(ConfigError):
+            emptydir.page_size(medium, pod)
+    else:
+        assert emptydir.page_size(medium, pod) == expected
 
 
 def test_a_refresh_changes_what_comes_from_objects_and_nothing_else(tmp_path: Path) -> None:
@@ -164,14 +236,16 @@ def test_a_refresh_changes_what_comes_from_objects_and_nothing_else(tmp_path: Pa
         {"name": "e", "emptyDir": {}},
         {"name": "late", "configMap": {"name": "none"}},
     ]
-    pod = {**POD, "spec": {**POD["spec"], "volumes": volumes[:2]}}
-    places = manager.set_up(tmp_path, pod, SOURCES, NODE)
+    places = set_up(tmp_path, *volumes[:2])
     (places["e"] / "data").write_text("kept")
     changed = Sources({"cfg": {"data": {"a.conf": "new"}}})
-    manager.refresh(tmp_path, {**POD, "spec": {**POD["spec"], "volumes": volumes}}, changed, NODE)
+    assert manager.refresh(pod_of(tmp_path, *volumes, sources=changed)) == []
     assert visible(places["c"]) == {"a.conf": b"new"}
     assert (places["e"] / "data").read_text() == "kept"
-    assert not (tmp_path / "late").exists()
+    assert not (tmp_path / "volumes" / "kubernetes.io~configmap" / "late").exists()
+    [error] = manager.refresh(pod_of(tmp_path, *volumes, sources=Sources({"cfg": None})))
+    assert str(error) == 'MountVolume.SetUp failed for volume "c" : configmap "cfg" not found'
+    assert visible(places["c"]) == {"a.conf": b"new"}, "what is missing leaves what was there"
 
 
 @pytest.mark.parametrize(
@@ -197,39 +271,303 @@ def test_host_path_types(tmp_path: Path, kind: str, exists: str | None, message:
     elif exists == "file":
         path.touch()
     if message is None:
-        assert manager.host_path(path, kind).exists()
+        assert hostpath.set_up(path, kind).exists()
         return
     with pytest.raises(ConfigError, match=message):
-        manager.host_path(path, kind)
+        hostpath.set_up(path, kind)
+
+
+def opened(volume: Path, inner: str) -> Path:
+    descriptor = subpath.open_inside(volume, inner)
+    try:
+        return Path(f"/proc/self/fd/{descriptor}").readlink()
+    finally:
+        os.close(descriptor)
 
 
 def test_sub_paths_stay_inside_their_volume(tmp_path: Path) -> None:
     volume = tmp_path / "v"
     volume.mkdir()
+    volume.chmod(0o2775)
     (tmp_path / "secret").write_text("s")
-    atomic.write(volume, {"a": File(b"1")})
-    (volume / "out").symlink_to(tmp_path)
-    assert manager.sub_path(volume, "a").read_bytes() == b"1"
-    assert manager.sub_path(volume, "made/here").is_dir()
-    for inner in ("../secret", "/etc", "out/secret"):
-        with pytest.raises(ConfigError):
-            manager.sub_path(volume, inner)
+    atomic.write(volume, {"a": File(b"1"), "d/e": File(b"2")})
+    for name, target in (("out", tmp_path), ("up", "../secret"), ("dangling", "../none"), ("in", "d")):
+        (volume / name).symlink_to(target)
+    assert opened(volume, "a").read_bytes() == b"1"
+    assert opened(volume, "in/e").read_bytes() == b"2"
+    made = opened(volume, "made/./here")
+    assert made == volume / "made" / "here" and stat.S_IMODE(made.stat().st_mode) == 0o2775
+    for inner in ("../secret", "/etc", "out/secret", "out/new/dir", "up", "dangling", "a/b"):
+        with pytest.raises(subpath.SubPathError):
+            opened(volume, inner)
+    assert not (tmp_path / "new").exists() and not (tmp_path / "none").exists()
 
 
-def test_mounts_come_parents_first(tmp_path: Path) -> None:
-    container = {
-        "volumeMounts": [
-            {"name": "v", "mountPath": "/a/b/c", "readOnly": True},
-            {"name": "v", "mountPath": "/a", "mountPropagation": "HostToContainer"},
-            {"name": "v", "mountPath": "/s", "subPathExpr": "$(POD)/x"},
-        ]
-    }
-    listed = manager.mounts(container, {"v": tmp_path}, {"POD": "web-1"})
-    assert [(mount.target, mount.read_only, mount.propagation) for mount in listed] == [
-        ("/a", False, "rslave"),
-        ("/s", False, "rprivate"),
-        ("/a/b/c", True, "rprivate"),
+def test_a_link_swapped_at_any_moment_leads_nowhere(tmp_path: Path) -> None:
+    """CVE-2017-1002101 and CVE-2021-25741: a container swaps a directory for a link between the check and the mount."""
+    volume, outside = tmp_path / "v", tmp_path / "outside"
+    (volume / "real" / "x").mkdir(parents=True)
+    (outside / "x").mkdir(parents=True)
+    (volume / "link").symlink_to(outside)
+    over = threading.Event()
+
+    def swap() -> None:
+        while not over.is_set():
+            for target in ("real", outside):
+                (volume / "fresh").symlink_to(target)
+                (volume / "fresh").rename(volume / "link")
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    inside = 0
+    try:
+        for number in range(2000):
+            with contextlib.suppress(subpath.SubPathError):
+                assert opened(volume, f"link/x/{number}").is_relative_to(volume)
+                inside += 1
+    finally:
+        over.set()
+        thread.join()
+    assert inside and list((outside / "x").iterdir()) == []
+
+
+PLACES = {"v": Place(Path("/v")), "r": Place(Path("/r"), read_only=True)}
+
+
+def wanted(*entries: dict[str, Any], recursive_works: bool = True, **env: str) -> list[mounts.Wanted]:
+    return mounts.wanted({"name": "web", "volumeMounts": list(entries)}, PLACES, env, recursive_works=recursive_works)
+
+
+def test_what_a_container_mounts() -> None:
+    listed = wanted(
+        {"name": "v", "mountPath": "/a/b", "readOnly": True},
+        {"name": "v", "mountPath": "/a", "mountPropagation": "HostToContainer"},
+        {"name": "v", "mountPath": "/s", "subPathExpr": "$(POD)/x$$(POD)"},
+        {"name": "r", "mountPath": "/r", "recursiveReadOnly": "IfPossible"},
+        {"name": "r", "mountPath": "/w", "subPath": "p"},
+        POD="web-1",
+    )
+    assert [(one.read_only, one.recursive, one.propagation, one.inner) for one in listed] == [
+        (True, False, "rprivate", ""),
+        (False, False, "rslave", ""),
+        (False, False, "rprivate", "web-1/x$(POD)"),
+        (True, True, "rprivate", ""),
+        (True, False, "rprivate", "p"),
     ]
-    assert listed[1].source == tmp_path / "web-1" / "x"
-    with pytest.raises(ConfigError, match='no volume with name "x" found'):
-        manager.mounts({"volumeMounts": [{"name": "x", "mountPath": "/x"}]}, {}, {})
+    mount = {"name": "v", "mountPath": "/v", "readOnly": True, "recursiveReadOnly": "IfPossible"}
+    assert not wanted(mount, recursive_works=False)[0].recursive
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"name": "x"}, 'cannot find volume "x" to mount into container "web"'),
+        ({"name": "v", "subPathExpr": "$(NONE)/$(EMPTY)"}, "missing value for EMPTY, NONE"),
+        ({"name": "v", "subPathExpr": "$(ABSOLUTE)"}, 'error SubPath "/etc" must not be an absolute path'),
+        ({"name": "v", "subPathExpr": "$(UP)/x"}, "unable to provision SubPath \"../x\": must not contain '..'"),
+        (
+            {"name": "v", "readOnly": True, "recursiveReadOnly": "Enabled"},
+            'volume mount "v": recursive read-only mounts are not supported by this node',
+        ),
+    ],
+)
+def test_mounts_that_cannot_be(entry: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        wanted({"mountPath": "/m", **entry}, recursive_works=False, EMPTY="", ABSOLUTE="/etc", UP="..")
+
+
+def test_statuses_say_what_was_made_of_each_mount() -> None:
+    """KEP-3857."""
+    entries = [
+        {"name": "a", "mountPath": "/a"},
+        {"name": "b", "mountPath": "/b", "readOnly": True},
+        {"name": "c", "mountPath": "/c", "readOnly": True, "recursiveReadOnly": "IfPossible"},
+    ]
+    said = mounts.statuses({"volumeMounts": entries}, recursive_works=True)
+    assert [one.get("recursiveReadOnly") for one in said] == [None, "Disabled", "Enabled"]
+    said = mounts.statuses({"volumeMounts": entries}, recursive_works=False)
+    assert [one.get("recursiveReadOnly") for one in said] == [None, "Disabled", "Disabled"]
+
+
+@pytest.mark.parametrize(
+    ("release", "works"), [("6.1.0-13-arm64", True), ("5.12.1", True), ("5.10.0", False), ("x", False)]
+)
+def test_which_kernels_make_trees_read_only(release: str, works: bool) -> None:
+    assert mounts.recursive_works(release) is works
+
+
+def test_a_tree_is_removed_however_deep_it_is(tmp_path: Path) -> None:
+    deep = tmp_path / "t"
+    deep.mkdir()
+    here = os.open(deep, os.O_RDONLY)
+    for _ in range(400):
+        os.mkdir("a" * 200, dir_fd=here)
+        below = os.open("a" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+    (deep / "link").symlink_to(tmp_path)
+    (tmp_path / "kept").touch()
+    removal.remove_tree(deep)
+    removal.remove_tree(deep)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["kept"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting is for root")
+def test_nothing_is_deleted_through_a_mount(tmp_path: Path) -> None:
+    """Also not through a bind mount within one file system, which looks like any directory."""
+    data, pod = tmp_path / "data", tmp_path / "pod"
+    volume = pod / "volumes" / "kubernetes.io~local-volume" / "pv"
+    for directory in (data / "sub", volume, pod / "volumes" / "kubernetes.io~empty-dir" / "e" / "mnt"):
+        directory.mkdir(parents=True)
+    (data / "sub" / "precious").write_text("x")
+    late = pod / "volumes" / "kubernetes.io~empty-dir" / "e" / "mnt"
+    for target in (volume, late):
+        kernel.mount(str(data), target, "none", kernel.MS_BIND)
+    try:
+        with pytest.raises(removal.StillMounted):
+            removal.remove_tree(pod)
+        assert (data / "sub" / "precious").exists()
+        removal.tear_down(pod)
+        removal.tear_down(pod)
+        assert (data / "sub" / "precious").exists()
+        assert not (pod / "volumes").exists()
+        left = pod / "volumes" / "kubernetes.io~local-volume" / "pv"
+        left.mkdir(parents=True)
+        (left / "written-while-not-mounted").touch()
+        with pytest.raises(OSError, match="not empty"):
+            removal.tear_down(pod)
+    finally:
+        for point in kernel.mount_points(tmp_path):
+            kernel.unmount(point)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="changing owners is for root")
+def test_a_group_owns_a_volume(tmp_path: Path) -> None:
+    inner = tmp_path / "v" / "d"
+    inner.mkdir(parents=True)
+    (inner / "f").touch(mode=0o600)
+    (inner / "l").symlink_to(tmp_path)
+    ownership.apply(tmp_path / "v", 1234)
+    assert (inner.stat().st_gid, stat.S_IMODE(inner.stat().st_mode) & 0o2770) == (1234, 0o2770)
+    assert ((inner / "f").stat().st_gid, stat.S_IMODE((inner / "f").stat().st_mode)) == (1234, 0o660)
+    assert (inner / "l").lstat().st_gid == 1234 and tmp_path.stat().st_gid != 1234
+    os.chown(inner / "f", -1, 0)
+    ownership.apply(tmp_path / "v", 1234, only_mismatch=True)
+    assert (inner / "f").stat().st_gid == 0, "the root is right, so nothing is looked at"
+    ownership.apply(tmp_path / "v", 1234)
+    assert (inner / "f").stat().st_gid == 1234
+    files = {"plain": File(b"1", 0o400)}
+    atomic.write(tmp_path / "v", files, gid=4321)
+    assert stat.S_IMODE((tmp_path / "v" / "plain").stat().st_mode) == 0o440
+    assert (tmp_path / "v" / "..data" / ".").stat().st_mode & stat.S_ISGID
+
+
+def claim(**spec: Any) -> dict[str, Any]:
+    metadata = {"name": "c", "namespace": "shop", "uid": "cu", **spec.pop("metadata", {})}
+    return {"metadata": metadata, "spec": {"volumeName": "pv"}, "status": {"phase": "Bound"}, **spec}
+
+
+def volume_of(**spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "pv"}, "spec": {"claimRef": {"uid": "cu"}, "local": {"path": "/d"}, **spec}}
+
+
+VOLUME = {"name": "v", "persistentVolumeClaim": {"claimName": "c"}}
+MOUNTING = {**POD, "spec": {"containers": [{"name": "web", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}]}}
+
+
+@pytest.mark.parametrize(
+    ("claim", "persistent", "volume", "message"),
+    [
+        (claim(metadata={"deletionTimestamp": "now"}), volume_of(), VOLUME, "PVC is being deleted"),
+        (claim(status={"phase": "Pending"}), volume_of(), VOLUME, "PVC is not bound"),
+        (claim(spec={}), volume_of(), VOLUME, "PVC has empty pvc.Spec.VolumeName"),
+        (claim(), volume_of(claimRef=None), VOLUME, "found PV object pv with nil spec.claimRef"),
+        (claim(), volume_of(claimRef={"uid": "other"}), VOLUME, "found PV object pv with a spec.claimRef.uid other"),
+        (
+            claim(),
+            volume_of(volumeMode="Block"),
+            VOLUME,
+            "volume v has volumeMode Block, but is specified in volumeMounts",
+        ),
+        (claim(), volume_of(local=None, iscsi={}), VOLUME, "no volume plugin matched"),
+        (claim(), volume_of(), {"name": "v", "ephemeral": {}}, "PVC shop/c was not created for pod shop/web"),
+    ],
+)
+def test_claims_that_cannot_be_used(
+    claim: dict[str, Any], persistent: dict[str, Any], volume: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(claims.ClaimError, match=re.escape(message)):
+        claims.check_claim(volume, MOUNTING, claim)
+        claims.bound(volume, MOUNTING, claim, persistent)
+
+
+def test_a_claim_leads_to_its_volume() -> None:
+    asked = {"name": "v", "persistentVolumeClaim": {"claimName": "c", "readOnly": True}}
+    assert claims.claim_name(asked, MOUNTING) == "c"
+    assert claims.claim_name({"name": "v", "ephemeral": {}}, MOUNTING) == "web-v"
+    owner = {"controller": True, "uid": "u"}
+    assert (
+        claims.check_claim({"name": "v", "ephemeral": {}}, MOUNTING, claim(metadata={"ownerReferences": [owner]}))
+        == "pv"
+    )
+    found = claims.bound(
+        asked, MOUNTING, claim(), volume_of(accessModes=["ReadWriteOncePod"], mountOptions=["noatime"])
+    )
+    assert (found.kind, found.spec_name, found.claim, found.read_only) == ("local", "pv", "c", True)
+    assert claims.for_one_pod(found) and claims.takes_fs_group(found) and found.mount_options == ("noatime",)
+
+
+@pytest.mark.parametrize(
+    ("terms", "fits"),
+    [
+        (None, True),
+        ([], False),
+        ([{}], False),
+        ([{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a", "b"]}]}], True),
+        ([{"matchExpressions": [{"key": "zone", "operator": "NotIn", "values": ["a"]}]}], False),
+        (
+            [{"matchExpressions": [{"key": "no", "operator": "DoesNotExist"}, {"key": "zone", "operator": "Exists"}]}],
+            True,
+        ),
+        ([{"matchExpressions": [{"key": "disks", "operator": "Gt", "values": ["2"]}]}], True),
+        ([{"matchExpressions": [{"key": "disks", "operator": "Lt", "values": ["2"]}]}, {}], False),
+        ([{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["pi-1"]}]}], True),
+    ],
+)
+def test_where_a_volume_can_be_had(terms: list[dict[str, Any]] | None, fits: bool) -> None:
+    affinity = {} if terms is None else {"nodeAffinity": {"required": {"nodeSelectorTerms": terms}}}
+    labels = {"zone": "a", "disks": "3"}
+    if fits:
+        claims.check_node(volume_of(**affinity), labels, "pi-1")
+        return
+    with pytest.raises(ConfigError, match="no matching NodeSelectorTerms"):
+        claims.check_node(volume_of(**affinity), labels, "pi-1")
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "read_only", "words"),
+    [
+        ({"server": "nas", "path": "/x"}, (), False, ["nas:/x"]),
+        (
+            {"server": "fd00::1", "path": "/x"},
+            ("nfsvers=4.2", "hard"),
+            True,
+            ["-o", "ro,nfsvers=4.2,hard", "[fd00::1]:/x"],
+        ),
+    ],
+)
+def test_how_nfs_is_mounted(
+    source: dict[str, Any], options: tuple[str, ...], read_only: bool, words: list[str]
+) -> None:
+    volume = claims.Volume("v", "nfs", source, "pv", read_only=read_only, mount_options=options)
+    assert persistent.nfs_command(volume, Path("/p")) == ["mount", "-t", "nfs", *words, "/p"]
+
+
+def test_a_share_that_cannot_be_mounted_says_what_mount_said(tmp_path: Path) -> None:
+    volume = {"name": "v", "nfs": {"server": "127.0.0.1", "path": "/none"}}
+    with pytest.raises(manager.VolumeError) as raised:
+        set_up(tmp_path, volume)
+    assert str(raised.value).startswith('MountVolume.SetUp failed for volume "v" : mount failed: exit status ')
+    assert "Mounting arguments: -t nfs 127.0.0.1:/none " in str(raised.value)

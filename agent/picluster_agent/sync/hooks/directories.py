@@ -7,6 +7,7 @@ import shutil
 
 from picluster_agent.sync import resolver
 from picluster_agent.sync.context import PodContext, Runtime, SyncError
+from picluster_agent.volumes import removal
 
 
 class Directories:
@@ -32,4 +33,4 @@ class Directories:
 
     async def erase(self, context: PodContext) -> None:
         """The pod is gone everywhere: remove the rest."""
-        await asyncio.to_thread(shutil.rmtree, context.paths.disk, ignore_errors=True)
+        await asyncio.to_thread(removal.remove_tree, context.paths.disk)
