@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from picluster import VERSION
+from picluster.api.types import Object
 from picluster.client import Client, ClientConfig, EventRecorder
 from picluster.util.clock import SYSTEM_CLOCK, Clock
 from picluster.util.tasks import Tasks
 from picluster_agent import amounts, machine, reservations
+from picluster_agent.admission import decide
+from picluster_agent.admission.decide import NodeView
 from picluster_agent.cgroups import hierarchy
 from picluster_agent.cgroups.manager import PodGroups
 from picluster_agent.config import Config
@@ -33,6 +36,7 @@ from picluster_agent.probes.prober import Prober
 from picluster_agent.sync.actual import Actual
 from picluster_agent.sync.context import Places, Runtime
 from picluster_agent.sync.manager import PodManager
+from picluster_agent.sync.resources import PodResources
 from picluster_agent.sync.watches import WATCHES_MAX as OBJECT_WATCHES_MAX
 from picluster_agent.sync.watches import ObjectWatches
 from picluster_agent.volumes.localpath import LocalPaths
@@ -81,7 +85,8 @@ class Agent:
                 cluster_cidr=config.cluster_cidr,
                 service_cidr=config.service_cidr,
             )
-            runtime = self._runtime(client, podman, network, recorder)
+            node: Node  # made last; what it asks is made before it
+            runtime = self._runtime(client, podman, network, recorder, lambda: self._view(node.current))
             pods = PodManager(runtime)
             lookup = Lookup(pods, runtime.actual.of)
             paths = LocalPaths(config.local_path_dir)
@@ -122,6 +127,19 @@ class Agent:
             node.start(network.set_pod_cidr, lambda: server.port)
             yield self
 
+    def _view(self, node: Object | None) -> NodeView:
+        """The node as pods are admitted to it."""
+        config = self.config
+        allocatable = reservations.allocatable(_capacity(config), config)
+        return NodeView(
+            name=config.node_name,
+            allocatable=decide.amounts(allocatable),
+            pods_max=config.max_pods,
+            labels=(node["metadata"].get("labels") or {}) if node else None,
+            taints=((node["spec"].get("taints") or ()) if node else ()),
+            unsafe_sysctls=config.allowed_unsafe_sysctls,
+        )
+
     async def _serve_later(self, server: Server, client: Client) -> None:
         """Start ``server`` once its certificate is there."""
         await serving_certificate(self.config, client, self._clock)
@@ -136,10 +154,18 @@ class Agent:
         memory_bytes = reservations.pods_memory_bytes(whole, self.config)
         await runtime.groups.start(runtime.podman.cgroup_manager, cpu_milli, memory_bytes)
 
-    def _runtime(self, client: Client, podman: Podman, network: Network, recorder: EventRecorder) -> Runtime:
+    def _runtime(
+        self,
+        client: Client,
+        podman: Podman,
+        network: Network,
+        recorder: EventRecorder,
+        node: Callable[[], NodeView],
+    ) -> Runtime:
         config = self.config
         pids_max = max(config.pod_pids_limit, 0)
         groups = PodGroups(hierarchy.find(root=config.cgroup_root), self._clock, pids_max)
+        places = Places(config.data_dir, config.run_dir)
         facts = NodeFacts(
             name=config.node_name,
             ip=config.node_ip,
@@ -160,11 +186,12 @@ class Agent:
             actual=Actual(podman, self._clock),
             prober=Prober(podman, self._clock),
             clock=self._clock,
-            places=Places(config.data_dir, config.run_dir),
+            places=places,
             node=facts,
             objects=ObjectWatches(client),
             storage=Storage(client, self._clock, config.node_name, config.data_dir, config.kubelet_dir),
             groups=groups,
+            resources=PodResources(groups, recorder, self._clock, node, lambda uid: places.pod(uid).allocation),
             cluster_dns=config.cluster_dns,
             cluster_domain=config.cluster_domain,
         )

@@ -15,6 +15,9 @@ from picluster_agent.sync.restarts import may_restart_all
 
 TERMINAL = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}
 
+PASSING = ("PodResizePending", "PodResizeInProgress")
+"""Conditions of this agent that are there only while they are true."""
+
 
 def conditions(
     pod: Object, init: Sequence[Object], main: Sequence[Object], world: StatusInput, phase: str, previous: Object
@@ -35,7 +38,24 @@ def conditions(
         found.append({"type": "AllContainersRestarting", **_restarting(world, phase)})
     generation = pod["metadata"].get("generation", 1)
     stamp = now_rfc3339(world.now_s)
-    return [_stamped(one, get_condition({"status": previous}, one["type"]), generation, stamp) for one in found]
+    found += [*world.notices, *_disruption(world)]
+    told = [_stamped(one, get_condition({"status": previous}, one["type"]), generation, stamp) for one in found]
+    return [*told, *_past(previous, told)]
+
+
+def _disruption(world: StatusInput) -> list[Object]:
+    """A pod that the node ended by itself (KEP-3329)."""
+    if world.outcome is None or not world.outcome.disruption or not world.ended:
+        return []
+    message = world.outcome.disruption
+    return [{"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet", "message": message}]
+
+
+def _past(previous: Object, told: Sequence[Object]) -> list[Object]:
+    """Takes conditions away that are there only while they are true."""
+    now = {one["type"] for one in told}
+    gone = [kind for kind in PASSING if kind not in now and get_condition({"status": previous}, kind) is not None]
+    return [{"$patch": "delete", "type": kind} for kind in gone]
 
 
 def _restarting(world: StatusInput, phase: str) -> Object:
@@ -51,7 +71,7 @@ def _stamped(condition: Object, before: Object | None, generation: int, now: str
     same = before is not None and before.get("status") == condition["status"]
     since = before.get("lastTransitionTime", now) if same and before is not None else now
     absent = {"reason": None, "message": None, "lastProbeTime": None}  # nulls, so that a patch takes old ones away
-    return {**absent, **condition, "observedGeneration": generation, "lastTransitionTime": since}
+    return {**absent, "observedGeneration": generation, **condition, "lastTransitionTime": since}
 
 
 def _initialized(pod: Object, init: Sequence[Object], phase: str, began: bool) -> Object:

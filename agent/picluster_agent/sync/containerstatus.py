@@ -13,6 +13,7 @@ from picluster.api.meta import now_rfc3339
 from picluster.api.types import Object
 from picluster_agent.sync import spec
 from picluster_agent.sync.model import Outcome, Seen, State, Waiting
+from picluster_agent.volumes import mounts
 
 RUNTIME = "podman"
 LOST: Object = {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": None, "finishedAt": None}
@@ -38,6 +39,10 @@ class StatusInput:
     messages: Mapping[str, str] = field(default_factory=dict)
     """Container id to what it left in its termination message file."""
     outcome: Outcome | None = None
+    given: Mapping[str, Object] = field(default_factory=dict)
+    """Container name to the resources that it has in fact."""
+    notices: tuple[Object, ...] = ()
+    """Conditions of a resize that waits or is under way."""
     restarting_all: bool = False
     """A container's end has asked for all of them to begin anew, and that is still going on."""
     ended: bool = False
@@ -60,7 +65,7 @@ def container_status(pod: Object, container: Object, world: StatusInput, previou
         "state": {},
         "lastState": {},
     }
-    _describe(container, status)
+    _describe(container, world.given.get(name), status)
     if last is None:
         return _not_here(pod, status, waiting, world, before)
     regular = container in spec.init_containers(pod) and not spec.is_sidecar(container)
@@ -147,21 +152,15 @@ def _time(epoch_s: float) -> str | None:
     return now_rfc3339(epoch_s) if epoch_s else None
 
 
-def _describe(container: Object, status: Object) -> None:
-    """What the container really got, which for Podman is what was asked for."""
+def _describe(container: Object, given: Object | None, status: Object) -> None:
+    """What the container was granted, and the resources that it has in fact."""
     resources = container.get("resources") or {}
     if resources.get("requests"):
         status["allocatedResources"] = dict(resources["requests"])
-    if resources:
-        status["resources"] = {key: resources[key] for key in ("limits", "requests") if resources.get(key)}
-    mounts = []
-    for mount in container.get("volumeMounts") or ():
-        one: Object = {"name": mount["name"], "mountPath": mount["mountPath"]}
-        if mount.get("readOnly"):
-            one.update(readOnly=True, recursiveReadOnly="Disabled")
-        mounts.append(one)
-    if mounts:
-        status["volumeMounts"] = mounts
+    has = resources if given is None else given
+    status["resources"] = {key: has[key] for key in ("limits", "requests") if has.get(key)}
+    if listed := mounts.statuses(container, recursive_works=mounts.RECURSIVE_WORKS):
+        status["volumeMounts"] = listed
 
 
 def ended(status: Object) -> Object:

@@ -25,6 +25,7 @@ from picluster_agent.volumes.layout import Place
 from picluster_agent.volumes.storage import Storage
 
 if TYPE_CHECKING:
+    from picluster_agent.sync.resources import PodResources
     from picluster_agent.images.manager import Images
 
 CRASH_BACKOFF_MAX_S = 300.0
@@ -63,6 +64,11 @@ class PodPaths:
     @property
     def resolv_conf(self) -> Path:
         return self.disk / "resolv.conf"
+
+    @property
+    def allocation(self) -> Path:
+        """What the pod was granted."""
+        return self.disk / "resources.json"
 
     @property
     def sandbox_id(self) -> Path:
@@ -112,6 +118,7 @@ class Runtime:
     objects: ObjectWatches
     storage: Storage
     groups: PodGroups
+    resources: PodResources
     resolv_conf: Path = Path("/etc/resolv.conf")
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"

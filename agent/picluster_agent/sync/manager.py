@@ -29,6 +29,7 @@ class PodManager:
 
     def start(self) -> None:
         self._runtime.prober.listen(self._wake, self._probe_failed)
+        self._runtime.resources.listen(self._wake)
         self._runtime.actual.start(self._containers_changed)
         self.informer.add_handler(self._pod_changed)
         self._tasks.spawn(self.informer.run(), "informer")

@@ -92,6 +92,10 @@ class PodView:
     """Names of containers that are being started at this moment."""
     torn_down: bool = False
     """Namespaces, mounts and directories are gone."""
+    ruling: Outcome | None = None
+    """The node does not take the pod, or takes it off."""
+    resized: frozenset[str] = frozenset()
+    """Names of containers that get their new resources by starting again."""
     removed_grace_s: float = 0.0
     """How long containers of a pod that the API server no longer has may take to stop."""
 
@@ -123,6 +127,12 @@ class Outcome:
     phase: str
     reason: str = ""
     message: str = ""
+    disruption: str = ""
+    """The message of its DisruptionTarget condition, where the node itself ended it."""
+    grace_s: float | None = None
+    """What its containers have to stop, where that is not the pod's own to say."""
+    bare: bool = False
+    """It never came to run here: nothing else is said of it."""
 
 
 @dataclass(frozen=True, slots=True)

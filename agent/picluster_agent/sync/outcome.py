@@ -14,7 +14,10 @@ DEADLINE = Outcome("Failed", "DeadlineExceeded", "Pod was active on the node lon
 def outcome_of(view: PodView, pod: Object) -> Outcome | None:
     status = pod.get("status") or {}
     if status.get("phase") in ("Succeeded", "Failed"):
-        return Outcome(status["phase"], status.get("reason", ""), status.get("message", ""))
+        bare = not view.seen and not status.get("startTime") and bool(status.get("reason"))
+        return Outcome(status["phase"], status.get("reason", ""), status.get("message", ""), bare=bare)
+    if view.ruling is not None:
+        return view.ruling
     deadline_s = deadline_of(view, pod)
     if deadline_s is not None and view.now_s >= deadline_s:
         return DEADLINE

@@ -49,7 +49,8 @@ def plan(view: PodView) -> Plan:
         grace_s = metadata.get("deletionGracePeriodSeconds")
         return wind_down(view, grace_period_s(pod) if grace_s is None else float(grace_s))
     if outcome := outcome_of(view, pod):
-        return replace(wind_down(view, grace_period_s(pod)), outcome=outcome)
+        grace_s = grace_period_s(pod) if outcome.grace_s is None else outcome.grace_s
+        return replace(wind_down(view, grace_s), outcome=outcome)
     if asked := restart_all_asked_by(view, pod):
         return _begin_anew(view, asked)
     return _run(view, pod)
@@ -157,7 +158,12 @@ def _unwell(view: PodView, pod: Object) -> list[Stop]:
             continue
         changed = one.spec_hash != container_hash(container)
         probe = "" if changed else view.unhealthy.get(one.id, "")
-        if not changed and not probe:
+        resized = one.name in view.resized
+        if not changed and not probe and not resized:
+            continue
+        if resized and not changed and not probe:
+            message = f"Container {one.name} resize requires restart"
+            stops.append(Stop(one.id, one.name, grace_period_s(pod), message, replace=True))
             continue
         why = "definition changed" if changed else f"failed {probe.lower()} probe"
         again = changed or one.name in init or restarts(container, pod, FAILURE)

@@ -80,6 +80,8 @@ class Reporter:
             started=view.started,
             messages=self._termination_messages(view.pod, seen),
             outcome=outcome,
+            given=self._runtime.resources.given(context.uid),
+            notices=tuple(one.condition for one in self._runtime.resources.notices(context.uid)),
             restarting_all=restart_all_asked_by(view, view.pod) is not None,
             ended=(outcome is not None or is_ending(view.pod))
             and not view.busy

@@ -13,6 +13,7 @@ from picluster.api.types import Object
 from picluster_agent.sync import spec
 from picluster_agent.sync.conditions import conditions
 from picluster_agent.sync.containerstatus import StatusInput, container_status, ended
+from picluster_agent.sync.model import Outcome
 from picluster_agent.sync.phase import phase_of
 
 OVER = ("Succeeded", "Failed")
@@ -23,6 +24,8 @@ MESSAGES_BYTES_MAX = 12 * 1024
 def pod_status(pod: Object, world: StatusInput) -> Object:
     """The whole ``status`` as the agent sees it; fields and conditions of others are carried over."""
     previous = pod.get("status") or {}
+    if world.outcome is not None and world.outcome.bare:
+        return _bare(pod, world.outcome)
     groups = [
         [container_status(pod, one, world, previous) for one in listed]
         for listed in (spec.init_containers(pod), spec.containers(pod), spec.ephemeral_containers(pod))
@@ -46,6 +49,9 @@ def pod_status(pod: Object, world: StatusInput) -> Object:
         status["initContainerStatuses"] = init
     if ephemeral:
         status["ephemeralContainerStatuses"] = sorted(ephemeral, key=itemgetter("name"))
+    if own := pod["spec"].get("resources"):
+        status["resources"] = world.given.get("", own)
+        status["allocatedResources"] = dict(own.get("requests") or {})
     ip = world.pod_ip or (previous.get("podIP", "") if not world.attached else "")
     if ip:
         status["podIP"] = ip
@@ -54,6 +60,17 @@ def pod_status(pod: Object, world: StatusInput) -> Object:
         why = {"reason": world.outcome.reason, "message": world.outcome.message}
         status.update({key: value for key, value in why.items() if value})
     return status
+
+
+def _bare(pod: Object, outcome: Outcome) -> Object:
+    """What is said of a pod that the node did not take."""
+    return {
+        "observedGeneration": pod["metadata"].get("generation", 1),
+        "phase": outcome.phase,
+        "reason": outcome.reason,
+        "message": outcome.message,
+        "qosClass": (pod.get("status") or {}).get("qosClass") or qos_class(pod["spec"]),
+    }
 
 
 def _phase(pod: Object, init: list[Object], main: list[Object], world: StatusInput) -> str:

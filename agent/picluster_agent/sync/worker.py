@@ -47,7 +47,7 @@ class PodWorker:
         self._runtime = runtime
         self._writer = writer
         self._on_end = on_end
-        context.on_stale = self.wake
+        context.on_stale = self._try_again
         self._desired: Object | None = None
         self._wake = asyncio.Event()
         self._starter = Starter(runtime, context, self.wake, self._stop_failed)
@@ -60,6 +60,9 @@ class PodWorker:
 
     def update(self, pod: Object | None) -> None:
         """What the API server says of the pod now; ``None`` when it does not know it any more."""
+        if pod is not None:
+            here = bool(self._runtime.actual.of(self.context.uid)) or "startTime" in (pod.get("status") or {})
+            pod = self._runtime.resources.take(pod, here=here)
         self._desired = pod
         if pod is not None:
             if pod["metadata"].get("generation") != self.context.pod["metadata"].get("generation"):
@@ -68,12 +71,18 @@ class PodWorker:
                 pod["metadata"].get(key) != self.context.pod["metadata"].get(key) for key in ("labels", "annotations")
             ):
                 self.context.stale.add(volumes.FIELDS)
+                self._starter.changed()  # a sub-path may be named after an annotation
             self.context.pod = pod
         if is_ending(pod):
             self._starter.end()
         self._wake.set()
 
     def wake(self) -> None:
+        self._wake.set()
+
+    def _try_again(self) -> None:
+        """What volumes are made from has changed: what failed for it need not wait."""
+        self._retry_s = 0.0
         self._wake.set()
 
     async def run(self) -> None:
@@ -86,6 +95,7 @@ class PodWorker:
             await self._starter.close()
             await self._stopper.close()
         self._writer.forget(self.context.uid)
+        self._runtime.resources.forget(self.context.uid)
         self._on_end(self.context.uid)
 
     async def _step(self) -> bool:
@@ -124,6 +134,8 @@ class PodWorker:
             dues.append(self._next_wake_s)
         if self._retry_s > now_s:
             dues.append(self._retry_s)
+        if (resize_s := self._runtime.resources.wake_s(self.context.uid)) is not None:
+            dues.append(resize_s)
         dues += [held.later_s for held in self._starter.held.values() if held.later_s > now_s]
         try:
             async with asyncio.timeout(max(min(dues) - now_s, 0.001)):
@@ -152,6 +164,8 @@ class PodWorker:
             not_before=self._starter.not_before(seen, replacing),
             busy=self._starter.busy,
             torn_down=context.torn_down,
+            ruling=runtime.resources.ruling(context.uid),
+            resized=runtime.resources.restarts(context.uid),
             removed_grace_s=self._removed_grace_s(),
         )
 
@@ -207,6 +221,8 @@ class PodWorker:
             await self._prepare()
         elif not doing.start:
             await self._refresh()
+        running = {one.name: one.id for one in view.seen if one.running and one.id not in view.stopping}
+        self._runtime.resources.actuate(self.context.uid, running)
 
     async def _refresh(self) -> None:
         """Bring volumes up to date: all of them now and then, those whose objects have changed at once."""
@@ -242,6 +258,7 @@ class PodWorker:
         for hook in reversed(HOOKS):
             await hook.tear_down(self._runtime, self.context)
         self.context.torn_down = True
+        self._runtime.resources.release(self.context.uid)
 
     async def _release(self, view: PodView) -> bool:
         """Nothing runs any more. The API object goes first; then, when it is gone, what is left on the disk."""

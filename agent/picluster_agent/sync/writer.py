@@ -135,11 +135,17 @@ def covers(known: Object, wanted: Object) -> bool:
     for key, value in wanted.items():
         if key == "conditions":
             have = {one["type"]: one for one in known.get(key) or ()}
-            if not all(covers(have.get(one["type"], {}), one) for one in value):
+            if not all(_has(have, one) for one in value):
                 return False
         elif not _same(known.get(key), value):
             return False
     return True
+
+
+def _has(known: dict[str, Object], wanted: Object) -> bool:
+    if wanted.get("$patch") == "delete":
+        return wanted["type"] not in known
+    return covers(known.get(wanted["type"], {}), wanted)
 
 
 def _same(known: object, wanted: object) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import replace
 
 from picluster.api.types import Object
@@ -17,7 +16,6 @@ from picluster_agent.sync.hooks import imagevolumes
 from picluster_agent.sync.model import EXIT_NOT_STARTED, Seen, Start, State, Waiting
 from picluster_agent.volumes import mounts
 
-RECURSIVE_READ_ONLY = mounts.recursive_works(os.uname().release)
 TERMINATION_MESSAGE_PATH = "/dev/termination-log"
 
 
@@ -54,6 +52,7 @@ async def start(runtime: Runtime, context: PodContext, step: Start, image: Image
         raise StartError(Waiting("RunContainerError", str(error)), _not_run(runtime, seen, str(error))) from error
     seen = replace(seen, user=users.of_process(await _pid(runtime, container_id)))
     runtime.actual.note(context.uid, seen)
+    runtime.resources.started(context.uid, step.name)
     context.event(runtime, "Normal", "Started", "Container started", step.name)
     return seen
 
@@ -103,7 +102,7 @@ async def _launch(runtime: Runtime, context: PodContext, container: Object, atte
     message_path.touch(mode=0o666)
     message_path.chmod(0o666)
     places = {**context.volumes, **await imagevolumes.set_up(runtime, context, container)}
-    wanted = mounts.wanted(container, places, variables, recursive_works=RECURSIVE_READ_ONLY)
+    wanted = mounts.wanted(container, places, variables, recursive_works=mounts.RECURSIVE_WORKS)
     mounted = await asyncio.to_thread(mounts.prepare, wanted, name, paths.subpaths)
     targets = {mount.target for mount in mounted}
     own = (

@@ -9,6 +9,7 @@ class PodGroup:
     async def set_up(self, runtime: Runtime, context: PodContext) -> None:
         try:
             context.group = await runtime.groups.set_up(context.pod)
+            runtime.resources.prepared(context.uid)
         except OSError as error:
             message = f"error ensuring pod cgroups: {error}"
             raise SyncError("FailedCreatePodContainer", f"unable to ensure pod container exists: {message}") from error
