@@ -5,7 +5,8 @@ Sources: ``k8s.io/component-helpers/resource`` and ``pkg/apis/core/helper/qos``.
 
 from __future__ import annotations
 
-from picluster.api.quantity import nanos
+from picluster.api.meta import get_condition
+from picluster.api.quantity import nanos, render
 from picluster.api.types import Object
 
 Amounts = dict[str, int]
@@ -31,6 +32,54 @@ def _of_pod(spec: Object, kind: str) -> Amounts:
         if kind == "requests" or name in total:
             total[name] = total.get(name, 0) + nanos(amount)
     return total
+
+
+def held_requests(pod: Object) -> Amounts:
+    """What a pod on a node counts for: the most of what it asks for, was granted and has (KEP-1287).
+
+    A resize that its node called infeasible does not count.
+    """
+    spec, resizing = pod["spec"], being_resized(pod)
+    if not resizing:
+        return pod_requests(spec)
+    pending = get_condition(pod, "PodResizePending") or {}
+    asked_too = pending.get("reason") != "Infeasible"
+    held = dict(spec)
+    for group in ("containers", "initContainers"):
+        if group in spec:
+            held[group] = [_held(one, resizing.get(one["name"]), asked_too) for one in spec[group]]
+    return pod_requests(held)
+
+
+def being_resized(pod: Object) -> dict[str, Object]:
+    """Statuses of containers, by name, that were granted, or have, other requests than they ask for."""
+    status = pod.get("status") or {}
+    reported = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
+    found: dict[str, Object] = {}
+    if not reported:
+        return found
+    asked = {
+        one["name"]: (one.get("resources") or {}).get("requests")
+        for key in _GROUPS
+        for one in pod["spec"].get(key) or ()
+    }
+    for one in reported:
+        wanted = asked.get(one["name"])
+        granted, has = one.get("allocatedResources"), (one.get("resources") or {}).get("requests")
+        if (granted and granted != wanted) or (has and has != wanted):
+            found[one["name"]] = one
+    return found
+
+
+def _held(container: Object, reported: Object | None, asked_too: bool) -> Object:
+    if reported is None:
+        return container
+    most: Amounts = {}
+    asked = (container.get("resources") or {}).get("requests") or {}
+    has = (reported.get("resources") or {}).get("requests") or {}
+    for amounts in (reported.get("allocatedResources") or {}, has, *([asked] if asked_too else [])):
+        _raise_to(most, {name: nanos(amount) for name, amount in amounts.items()})
+    return {**container, "resources": {"requests": {name: render(amount) for name, amount in most.items()}}}
 
 
 def container_requests(spec: Object) -> Amounts:

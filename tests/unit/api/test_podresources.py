@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from picluster.api.podresources import container_requests, pod_requests, qos_class
+from picluster.api.podresources import container_requests, held_requests, pod_requests, qos_class
 from picluster.api.quantity import nanos
 from picluster.api.types import Object
 
@@ -64,3 +64,29 @@ FULL = {"cpu": "1", "memory": "1Gi"}
 )
 def test_quality_of_service(spec: Object, expected: str) -> None:
     assert qos_class(spec) == expected
+
+
+def resized(asked: str, granted: str, has: str, reason: str = "") -> dict[str, Any]:
+    conditions = [{"type": "PodResizePending", "status": "True", "reason": reason}] if reason else []
+    one = {"name": "c", "allocatedResources": {"cpu": granted}, "resources": {"requests": {"cpu": has}}}
+    return {
+        "spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": asked}}}], "overhead": {"cpu": "1m"}},
+        "status": {"containerStatuses": [one], "conditions": conditions},
+    }
+
+
+@pytest.mark.parametrize(
+    ("pod", "milli"),
+    [
+        (resized("100m", "100m", "100m"), 101),
+        (resized("300m", "100m", "100m", "Deferred"), 301),
+        (resized("300m", "100m", "100m", "Infeasible"), 101),
+        (resized("100m", "100m", "300m"), 301),
+        (resized("100m", "200m", "50m"), 201),
+        ({"spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": "1"}}}]}}, 1000),
+    ],
+)
+def test_a_pod_on_a_node_counts_for_the_most_of_what_it_asks_for_was_granted_and_has(
+    pod: dict[str, Any], milli: int
+) -> None:
+    assert held_requests(pod) == {"cpu": milli * 1_000_000}
