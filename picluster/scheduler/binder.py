@@ -54,9 +54,15 @@ class Binder:
 
     async def refuse(self, obj: Object, why: Unschedulable) -> None:
         """Say why no node takes the pod: an event, and the condition PodScheduled if it says something else."""
-        message = why.message()
+        await self._say(obj, "Unschedulable", why.message())
+
+    async def fail(self, obj: Object, message: str) -> None:
+        """Say that what was decided could not be done; it will be tried again."""
+        await self._say(obj, "SchedulerError", message)
+
+    async def _say(self, obj: Object, reason: str, message: str) -> None:
         self._recorder.event(obj, "Warning", "FailedScheduling", message)
-        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+        condition = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
         for known in (obj.get("status") or {}).get("conditions") or []:
             if (
                 known.get("type") == "PodScheduled"

@@ -7,6 +7,8 @@ A *family* is all pods with the same demands on a node, whatever their owner. It
 what differs between two owners is the few nodes where their pods are already, and these are looked at one by one. So
 binding a pod costs each family one node, also when every next pod is of another template.
 
+Pods with claims are apart: what a node is to them changes with every volume, so each is decided by the oracle itself.
+
 A *class* is all pods of one template. Its groups also tell apart what the template says about other pods: spreading,
 affinity. It serves whoever is choosy about pods, and owners whose pods are on many nodes.
 """
@@ -19,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from picluster.scheduler import filters
-from picluster.scheduler.decide import Tie, Unschedulable, best, first_refusal, unschedulable
+from picluster.scheduler.decide import Tie, Unschedulable, best, decide, first_refusal, unschedulable
 from picluster.scheduler.groups import Bucket, Group, GroupKey, Groups
 from picluster.scheduler.model import HOST, NodeInfo, PodInfo
 from picluster.scheduler.snapshot import Snapshot
@@ -42,6 +44,8 @@ class Classes:
         self._snapshot: Snapshot | None = None
 
     def decide(self, pod: PodInfo, snapshot: Snapshot, tie: Tie) -> str | Unschedulable:
+        if pod.claims:
+            return decide(pod, snapshot, tie)
         if snapshot is not self._snapshot:
             self._known.clear()
             self._snapshot = snapshot

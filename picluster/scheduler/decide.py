@@ -27,12 +27,14 @@ class Unschedulable:
     nodes: int
     reasons: tuple[tuple[str, int], ...] = ()
     final: int = 0
+    obstacle: str = ""
+    """What keeps the pod from any node at all; then no node was looked at."""
 
     def message(self) -> str:
         """As the scheduler writes it into events and conditions."""
         if not self.nodes:
             return "no nodes available to schedule pods"
-        counted = ", ".join(sorted(f"{count} {reason}" for reason, count in self.reasons))
+        counted = self.obstacle or ", ".join(sorted(f"{count} {reason}" for reason, count in self.reasons))
         available = f"0/{self.nodes} nodes are available: "
         rest = self.nodes - self.final
         hopeless = f"{self.final} Preemption is not helpful for scheduling" if self.final else ""
@@ -43,6 +45,9 @@ class Unschedulable:
 
 def decide(pod: PodInfo, snapshot: Snapshot, tie: Tie) -> str | Unschedulable:
     """The name of the node for ``pod``, or why there is none."""
+    obstacle = snapshot.volumes.obstacle(pod) if pod.claims else None
+    if obstacle is not None:
+        return Unschedulable(len(snapshot.nodes), final=len(snapshot.nodes), obstacle=obstacle)
     world = World(snapshot, pod)
     refused: Counter[Refusal] = Counter()
     feasible: list[NodeInfo] = []

@@ -21,6 +21,7 @@ from enum import Enum
 
 from picluster.api.errors import ApiError
 from picluster.api.meta import key_of
+from picluster.api.podresources import being_resized, held_requests
 from picluster.api.resources import NODES, PODS
 from picluster.api.types import Object
 from picluster.client import Client, EventRecorder, Informer, TransportError
@@ -31,6 +32,9 @@ from picluster.scheduler.decide import Unschedulable
 from picluster.scheduler.model import PodInfo, pod_info
 from picluster.scheduler.queue import SchedulingQueue
 from picluster.scheduler.snapshot import Snapshot
+from picluster.scheduler.volumebinder import NotBound, VolumeBinder
+from picluster.scheduler.volumeplan import plan_for
+from picluster.scheduler.volumes import Plan
 from picluster.util.clock import Clock
 from picluster.util.tasks import Tasks
 
@@ -73,6 +77,7 @@ class Scheduler:
         self._helped_by: set[Change] = set()
         self._slots = asyncio.Semaphore(WRITES_MAX)
         self._tasks = Tasks("scheduler")
+        self._volumes = VolumeBinder(client, self._snapshot.volumes, lambda: self._changed(Change.VOLUMES))
 
     async def run(self) -> None:
         self._nodes.add_handler(self._on_node)
@@ -86,6 +91,7 @@ class Scheduler:
                 await self._next()
         finally:
             await self._tasks.close()
+            await self._volumes.close()
 
     async def _next(self) -> None:
         if self._helped_by:
@@ -95,6 +101,9 @@ class Scheduler:
         if pod is None:
             await self._rest()
             return
+        if pod.claims and not await self._volumes.ready():
+            self._queue.park(pod, self._clock.monotonic())
+            return
         obj = self._pods.get(pod.key)
         if obj is None or self._snapshot.is_placed(pod.key):
             self._queue.remove(pod.key)
@@ -103,9 +112,22 @@ class Scheduler:
         if isinstance(decision, Unschedulable):
             self._queue.park(pod, self._clock.monotonic())
         else:
-            self._snapshot.assume(pod, decision)
+            plan = self._assume(pod, decision)
+            if plan is not None:
+                self._tasks.spawn(self._act_on(plan, pod, obj, decision), pod.key)
+                return
         await self._slots.acquire()
         self._tasks.spawn(self._act(pod, obj, decision), pod.key)
+
+    def _assume(self, pod: PodInfo, node_name: str) -> Plan | None:
+        """Count ``pod`` on the node, and its volumes as its own; what is to be written of these first, if anything."""
+        snapshot = self._snapshot
+        plan = plan_for(pod, snapshot.nodes[node_name], snapshot.volumes) if pod.claims else None
+        snapshot.assume(pod, node_name)
+        if not isinstance(plan, Plan) or not any(plan):
+            return None
+        snapshot.volumes.assume(plan, node_name)
+        return plan
 
     async def _rest(self) -> None:
         """Until something changes, or the next pod's back-off is over."""
@@ -132,6 +154,38 @@ class Scheduler:
                     await self._binder.refuse(obj, decision)
         finally:
             self._slots.release()
+
+    async def _act_on(self, plan: Plan, pod: PodInfo, obj: Object, node_name: str) -> None:
+        """Bind a pod's volumes, then the pod; while volumes are waited for, no slot is taken."""
+        try:
+            async with self._slots:
+                revisions = await self._volumes.write(plan, node_name)
+            await self._volumes.wait(
+                plan, node_name, revisions, lambda: self._labels(node_name), lambda: self._is_there(pod)
+            )
+        except (ApiError, TransportError, NotBound) as error:
+            log.info("the volumes of %s are not bound: %s", pod.key, error)
+            self._give_back(pod, plan)
+            if self._is_there(pod):
+                with contextlib.suppress(ApiError, TransportError):  # the next try says it again
+                    await self._binder.fail(obj, f'running PreBind plugin "VolumeBinding": {error}')
+            return
+        async with self._slots:
+            await self._bind(pod, obj, node_name)
+
+    def _give_back(self, pod: PodInfo, plan: Plan) -> None:
+        self._snapshot.volumes.forget(plan)
+        self._snapshot.forget(pod)
+        self._queue.park(pod, self._clock.monotonic())
+        self._changed(Change.ROOM)
+
+    def _labels(self, node_name: str) -> dict[str, str] | None:
+        node = self._snapshot.nodes.get(node_name)
+        return None if node is None else dict(node.labels)
+
+    def _is_there(self, pod: PodInfo) -> bool:
+        known = self._pods.get(pod.key)
+        return known is not None and known["metadata"].get("uid") == pod.uid
 
     async def _bind(self, pod: PodInfo, obj: Object, node_name: str) -> None:
         try:
@@ -160,6 +214,7 @@ class Scheduler:
                 self._changed(Change.ROOM)
             self._snapshot.remove_pod(key)
             self._queue.remove(key)
+            self._volumes.wake()
         elif old is None or _placed_as(old) != _placed_as(new):
             self._take(old, new)
 
@@ -180,6 +235,7 @@ class Scheduler:
         if new is None:
             assert old is not None
             self._snapshot.remove_node(old["metadata"]["name"])
+            self._volumes.wake()
         elif old is None or _placing(old) != _placing(new):
             self._snapshot.set_node(new)
         else:
@@ -194,11 +250,18 @@ class Change(Enum):
     """A node came or changed, or a pod went: may help any pod."""
     NEIGHBOURS = "neighbours"
     """A pod was placed or relabelled: helps those that want, or must be evenly spread among, such pods."""
+    VOLUMES = "volumes"
+    """A claim, a volume, or what is said of a driver changed: helps those that have claims."""
 
 
 def could_help(changes: frozenset[Change]) -> Callable[[PodInfo], bool]:
     """Whether a parked pod should be tried again after ``changes``. PURE."""
-    return lambda pod: Change.ROOM in changes or bool(pod.affinity or any(entry.hard for entry in pod.spread))
+    if Change.ROOM in changes:
+        return lambda pod: True
+    near, claims = Change.NEIGHBOURS in changes, Change.VOLUMES in changes
+    return lambda pod: bool(
+        (claims and pod.claims) or (near and (pod.affinity or any(entry.hard for entry in pod.spread)))
+    )
 
 
 def is_waiting(pod: Object) -> bool:
@@ -220,6 +283,8 @@ def is_finished(pod: Object) -> bool:
 _POD_METADATA = (
     "name", "namespace", "uid", "resourceVersion", "labels", "ownerReferences", "deletionTimestamp",
 )  # fmt: skip
+_CLAIMING = frozenset({"persistentVolumeClaim", "ephemeral"})
+_CONDITIONS = ("PodScheduled", "PodResizePending")
 _CONTAINER = ("name", "image", "resources", "ports", "restartPolicy")
 
 
@@ -230,6 +295,8 @@ def trimmed(pod: Object) -> Object:
     for group in ("containers", "initContainers"):
         if group in spec:
             kept[group] = [{key: c[key] for key in _CONTAINER if key in c} for c in spec[group]]
+    if claims := [_claim(volume) for volume in spec.get("volumes") or () if not _CLAIMING.isdisjoint(volume)]:
+        kept["volumes"] = claims
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -237,16 +304,30 @@ def trimmed(pod: Object) -> Object:
         "spec": kept,
         "status": {
             "phase": status.get("phase"),
-            "conditions": [c for c in status.get("conditions") or [] if c.get("type") == "PodScheduled"],
+            "conditions": [c for c in status.get("conditions") or [] if c.get("type") in _CONDITIONS],
+            **_resizing(pod),
         },
     }
+
+
+def _resizing(pod: Object) -> Object:
+    """What containers hold while it is not what they ask for."""
+    kept = ("name", "allocatedResources", "resources")
+    held = [{key: one[key] for key in kept if key in one} for one in being_resized(pod).values()]
+    return {"containerStatuses": held} if held else {}
+
+
+def _claim(volume: Object) -> Object:
+    claim = volume.get("persistentVolumeClaim")
+    return {"name": volume["name"], **({"persistentVolumeClaim": claim} if claim is not None else {"ephemeral": {}})}
 
 
 def _placed_as(pod: Object) -> tuple[object, ...]:
     """What of a pod changes decisions; what its node's agent reports does not."""
     metadata = pod["metadata"]
     ending = bool(metadata.get("deletionTimestamp"))
-    return (metadata.get("uid"), ending, is_finished(pod), metadata.get("labels"), pod["spec"])
+    held = being_resized(pod) and held_requests(pod)
+    return (metadata.get("uid"), ending, is_finished(pod), metadata.get("labels"), pod["spec"], held)
 
 
 def _placing(node: Object) -> tuple[object, ...]:

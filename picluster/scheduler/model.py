@@ -12,10 +12,11 @@ from typing import Any
 
 import orjson
 
-from picluster.api.podresources import Amounts, pod_requests
+from picluster.api.podresources import Amounts, held_requests
 from picluster.api.quantity import NANO, nanos
 from picluster.api.selectors import LabelSelector, from_object
 from picluster.api.types import Object
+from picluster.api.volumebinding import Mount, mounts
 
 DEFAULT_MILLI_CPU_NANOS = 100 * NANO // 1000
 DEFAULT_MEMORY_NANOS = 200 * 1024 * 1024 * NANO
@@ -75,6 +76,7 @@ class PodInfo:
     anti_affinity: tuple[AffinityTerm, ...]
     preferred_pods: tuple[AffinityTerm, ...]
     spread: tuple[SpreadConstraint, ...]
+    claims: tuple[Mount, ...]
     owner_uid: str
     template: bytes
     demands: bytes
@@ -109,7 +111,7 @@ def pod_info(pod: Object) -> PodInfo:
         labels=labels,
         node_name=spec.get("nodeName") or "",
         priority=spec.get("priority") or 0,
-        requests=pod_requests(spec),
+        requests=held_requests(pod),
         scored_cpu=cpu,
         scored_memory=memory,
         host_ports=_host_ports(spec),
@@ -122,6 +124,7 @@ def pod_info(pod: Object) -> PodInfo:
         anti_affinity=tuple(_term(term, namespace) for term in _hard(anti)),
         preferred_pods=tuple(preferred),
         spread=tuple(_constraint(entry, labels) for entry in spec.get("topologySpreadConstraints") or ()),
+        claims=tuple(mounts(pod)) if spec.get("volumes") else (),
         owner_uid=owner.get("uid", ""),
         template=_template(spec, namespace, labels, owner.get("uid", "")),
         demands=_demands(spec, node_affinity),

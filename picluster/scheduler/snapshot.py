@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from picluster.api.types import Object
 from picluster.scheduler.model import HOST, NodeInfo, PodInfo, node_info, pod_info
+from picluster.scheduler.volumes import Volumes
 
 _NOTHING: Mapping[str, int] = {}
 
@@ -25,6 +26,7 @@ class Snapshot:
         self.slots: list[NodeInfo | None] = []
         self.image_nodes: dict[str, int] = {}
         """How many nodes have each image."""
+        self.volumes = Volumes()
         self.choosy_version = 0
         """Changes with what ``choosy_pods`` gives."""
         self._slot_of: dict[str, int] = {}
@@ -36,6 +38,7 @@ class Snapshot:
         self._homeless: dict[str, dict[str, PodInfo]] = {}
         self._assumed: dict[str, str] = {}
         self._siblings: dict[str, dict[str, int]] = {}
+        self._claim_users: dict[str, int] = {}
         self._choosy: dict[bytes, tuple[PodInfo, set[str]]] = {}
 
     @property
@@ -59,6 +62,10 @@ class Snapshot:
     def siblings(self, owner_uid: str) -> Mapping[str, int]:
         """How many pods of an owner are on each node, those on their way out aside."""
         return self._siblings.get(owner_uid, _NOTHING)
+
+    def claim_users(self, key: str) -> int:
+        """How many pods that are placed mount a claim (``namespace/name``)."""
+        return self._claim_users.get(key, 0)
 
     def set_node(self, node: Object) -> None:
         """Add or change a node; its pods stay on it."""
@@ -176,6 +183,11 @@ class Snapshot:
                 del counts[node_name]
             if not counts:
                 del self._siblings[pod.owner_uid]
+        for mount in pod.claims:
+            key = f"{pod.namespace}/{mount.claim}"
+            left = self._claim_users.pop(key, 0) + sign
+            if left:
+                self._claim_users[key] = left
         if pod.choosy:
             self._count_choosy(pod, here=sign > 0)
 

@@ -14,8 +14,12 @@ from picluster.scheduler.filters import (
     node_name,
     node_ports,
     node_unschedulable,
+    node_volume_limits,
     taints,
     topology_spread,
+    volume_binding,
+    volume_restrictions,
+    volume_zone,
 )
 from picluster.scheduler.model import NodeInfo, PodInfo
 from picluster.scheduler.refusal import Refusal
@@ -37,4 +41,12 @@ CHANGING: tuple[Filter, ...] = (node_ports.check, fit.check)
 GLOBAL: tuple[Filter, ...] = (topology_spread.check, interpod_affinity.check)
 """These look at where other pods are, all over the cluster."""
 
-ALL = (*FIXED, *CHANGING, *GLOBAL)
+VOLUMES: tuple[Filter, ...] = (
+    volume_restrictions.check,
+    node_volume_limits.check,
+    volume_binding.check,
+    volume_zone.check,
+)
+"""These look at the claims of the few pods that have any, which are decided one by one."""
+
+ALL = (*FIXED, *CHANGING, *VOLUMES, *GLOBAL)
