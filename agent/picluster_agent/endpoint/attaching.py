@@ -25,7 +25,10 @@ async def attach(
     """Until the container ends (a success, whatever its exit code) or the client leaves."""
     terminal = bool(container.get("tty"))
     async with AsyncExitStack() as stack:
-        tasks: list[asyncio.Task[None]] = []
+        following = asyncio.ensure_future(_follow(session, log, wanted, running))
+        tasks = [following]
+        stack.push_async_callback(_cancel, tasks)
+        await asyncio.sleep(0)  # it has found the log's end now, before anything is typed
         if wanted.stdin and container.get("stdin"):
             entry = Input(monitor, terminal=terminal, once=bool(container.get("stdinOnce")))
             try:
@@ -35,17 +38,22 @@ async def attach(
             tasks.append(asyncio.ensure_future(_feed(session, entry)))
         if terminal:
             tasks.append(asyncio.ensure_future(_sizes(session, monitor)))
-        following = asyncio.ensure_future(_follow(session, log, wanted, running))
-        left = asyncio.ensure_future(session.gone.wait())
-        try:
-            await asyncio.wait((following, left), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (*tasks, following, left):
-                task.cancel()
-            await asyncio.gather(*tasks, following, left, return_exceptions=True)
+        left = asyncio.ensure_future(_left(session))
+        tasks.append(left)
+        await asyncio.wait((following, left), return_when=asyncio.FIRST_COMPLETED)
         if session.gone.is_set():
             raise ConnectionResetError("the client has gone")
         return exit_status(0)
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _left(session: Session) -> None:
+    await session.gone.wait()
 
 
 async def _follow(session: Session, log: Path, wanted: Wanted, running: Callable[[], bool]) -> None:

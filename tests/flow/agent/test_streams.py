@@ -7,6 +7,7 @@ import fcntl
 import os
 import pty
 import re
+import select
 import signal
 import socket
 import struct
@@ -123,6 +124,7 @@ def type_and_see(terminal: int, typed: bytes, wanted: bytes) -> None:
     os.write(terminal, typed)
     got = b""
     while wanted not in got:
+        assert select.select([terminal], [], [], WAIT_S)[0], got
         got += os.read(terminal, 4096)
 
 
@@ -158,8 +160,8 @@ async def test_attach(shared_node: Any, make_pod: Any, box: Any, program: Path, 
 
 
 @asynccontextmanager
-async def forwarded(kubectl: Kubectl, *ports: str) -> AsyncIterator[list[int]]:
-    """The local ports of a port-forward to ``web``."""
+async def forwarded(kubectl: Kubectl, failures: list[str], *ports: str) -> AsyncIterator[list[int]]:
+    """The local ports of a port-forward to ``web``; what kubectl says of failures comes at the end."""
     process = await kubectl.start("port-forward", "web", *ports)
     try:
         said = b""
@@ -168,7 +170,8 @@ async def forwarded(kubectl: Kubectl, *ports: str) -> AsyncIterator[list[int]]:
         yield [int(port) for port in re.findall(rb"127\.0\.0\.1:(\d+)", said)]
     finally:
         process.kill()
-        await process.wait()
+        _, error = await process.communicate()
+        failures.append(error.decode())
 
 
 async def talk(port: int, said: bytes) -> bytes:
@@ -185,15 +188,17 @@ async def talk(port: int, said: bytes) -> bytes:
 @pytest.mark.parametrize(("program", "way"), CLIENTS)
 async def test_port_forward(shared_node: Any, make_pod: Any, box: Any, program: Path, way: str) -> None:
     kubectl = Kubectl(shared_node, program, way)
-    echo = box("echo", "nc", "-lk", "-s", "127.0.0.1", "-p", "7", "-e", "cat")
-    web = box("web", "sh", "-c", "mkdir -p /www; echo hello > /www/index.html; exec httpd -f -p 80 -h /www")
-    await shared_node.run(make_pod("web", echo, web))
+    probe = {"periodSeconds": 1}
+    echo = box("echo", "nc", "-ll", "-p", "7", "-e", "cat", readinessProbe={"tcpSocket": {"port": 7}, **probe})
+    script = "echo hello > /tmp-index.html; exec httpd -f -p 127.0.0.1:80 -h /"
+    listens = {"exec": {"command": ["wget", "-q", "-O", "-", "http://127.0.0.1/tmp-index.html"]}}
+    await shared_node.run(make_pod("web", echo, box("web", "sh", "-c", script, readinessProbe={**listens, **probe})))
     await shared_node.when("web", ready)
-    async with forwarded(kubectl, ":7", ":80", ":81") as (to_echo, to_web, to_nothing):
-        big = os.urandom(300_000)
-        assert await asyncio.gather(*(talk(to_echo, big + bytes((number,))) for number in range(5))) == [
-            big + bytes((number,)) for number in range(5)
-        ]
-        assert (await talk(to_web, b"GET / HTTP/1.0\r\n\r\n")).endswith(b"hello\n")
+    failures: list[str] = []
+    async with forwarded(kubectl, failures, ":7", ":80", ":81") as (to_echo, to_web, to_nothing):
+        said = [os.urandom(100_000) for _ in range(5)]
+        assert await asyncio.gather(*(talk(to_echo, one) for one in said)) == said
+        assert (await talk(to_web, b"GET /tmp-index.html HTTP/1.0\r\n\r\n")).endswith(b"hello\n")
         assert await talk(to_nothing, b"") == b""
-        assert (await talk(to_web, b"GET / HTTP/1.0\r\n\r\n")).endswith(b"hello\n")
+    assert "failed to connect to localhost:81" in failures[0] and "connection refused" in failures[0]
+    assert f"error forwarding port 81 to pod web, uid {(await shared_node.get('web'))['metadata']['uid']}" in failures[0]
