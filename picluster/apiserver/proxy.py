@@ -7,6 +7,7 @@ slower side's pace; nothing is kept. Streams are upgrades (WebSocket, SPDY/3.1),
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -126,6 +127,25 @@ class AgentProxy:
             return await self._relay.pass_on(request, onward)
         except Unreachable as error:
             raise errors.internal(f"error dialing backend: {error}") from None
+
+    async def read(self, address: AgentAddress, path: str, timeout_s: float, bytes_max: int) -> str:
+        """What a node's agent answers to this server's own GET; raises ``ApiError``."""
+        url = _url(address, tuple(path.strip("/").split("/")), [])
+        try:
+            async with asyncio.timeout(timeout_s), self._open().get(url, ssl=self._context) as answer:
+                if answer.status != 200:
+                    raise errors.internal(f"bad status from {url}: {answer.status}")
+                chunks, size = [], 0
+                async for chunk in answer.content.iter_any():
+                    chunks.append(chunk)
+                    size += len(chunk)
+                    if size > bytes_max:
+                        raise errors.internal(f"the answer of {url} is larger than {bytes_max} bytes")
+        except TimeoutError:
+            raise errors.internal(f"timed out waiting for {url}") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise errors.internal(f'Get "{url}": {cause(error)}') from None
+        return b"".join(chunks).decode(errors="replace")
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

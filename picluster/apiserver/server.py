@@ -46,6 +46,7 @@ from picluster.apiserver.health import HealthFigures, health_handler, metrics_ha
 from picluster.apiserver.http import Features, Handler
 from picluster.apiserver.lane import Lanes
 from picluster.apiserver.metrics import DeprecatedCollector, Metrics, StoreCollector
+from picluster.apiserver.metricsapi.server import MetricsApi
 from picluster.apiserver.proxy import AgentProxy
 from picluster.apiserver.registry import ipaddresses
 from picluster.apiserver.registry.kinds import Kind
@@ -166,6 +167,7 @@ class ApiServer:
         self._lanes: Lanes | None = None
         self._listener: asyncio.Server | None = None
         self._proxy: AgentProxy | None = None
+        self._metrics_api: MetricsApi | None = None
 
     @property
     def url(self) -> str:
@@ -193,6 +195,8 @@ class ApiServer:
             await bootstrap(self.registry, advertised, local_path=self.config.local_path)
             trust = trusted.config_map(self.config.client_ca, self.config.front_proxy)
             await ensure(self.registry, CONFIGMAPS, trust, ("data",))
+            if self._metrics_api is not None:
+                await self._metrics_api.start()
             await self._aggregator.start(self._tasks)
         except BaseException:
             await self.stop()
@@ -232,6 +236,8 @@ class ApiServer:
         if self._listener is not None:
             await self._listener.wait_closed()
             self._listener = None
+        if self._metrics_api is not None:
+            await self._metrics_api.close()
         if self._proxy is not None:
             await self._proxy.close()
             self._proxy = None
@@ -285,6 +291,8 @@ class ApiServer:
             unverified = connects.agent_context(cert, key, self.config.client_ca, verify=False)
             self._proxy = AgentProxy(agents, unverified, self._relay)
             self.features.connects.update(connects.handlers(self.registry, self._proxy))
+            self._metrics_api = MetricsApi(self.registry, self._proxy)
+            self._metrics_api.install(self.catalog)
         self.features.connects.update(connects.proxies(self.registry, self._relay, agents))
 
     def _authentication(self) -> Authenticator:

@@ -234,14 +234,15 @@ async def _chosen(call: Call, later: Later, entries: list[Entry]) -> list[Entry]
 
 async def _look(call: Call) -> web.StreamResponse:
     """GET of what is not stored."""
-    wanted, name, find = call.wanted(), call.info.target.name, call.registry.virtual.get(call.resource)
+    wanted, target, find = call.wanted(), call.info.target, call.registry.virtual.get(call.resource)
     if find is None:
         raise errors.method_not_supported(call.resource.group, call.resource.plural, call.info.verb)
     shown = call.representation(wanted)
-    if name:
-        one = shown.one(virtual.get(find, call.resource, name))
+    if target.name:
+        one = shown.one(await virtual.get(find, call.resource, target.namespace, target.name))
         return await respond(call.request, 200, one, wanted.media_type, call.warnings)
-    many = shown.many(virtual.select(find, call.resource, call.info.query), {"resourceVersion": ""})
+    found = await virtual.select(find, call.resource, target.namespace, call.info.query)
+    many = shown.many(found, {"resourceVersion": ""})
     return await respond(call.request, 200, many, wanted.media_type, call.warnings)
 
 

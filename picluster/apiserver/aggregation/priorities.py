@@ -23,6 +23,10 @@ class Priority(NamedTuple):
 
 DEFINED = Priority(1000, 100)
 """What groups of custom resource definitions have."""
+REPLACEABLE = frozenset({("metrics.k8s.io", "v1beta1")})
+"""Served here until an administrator has another server do it: the APIService is made, and then left alone."""
+_METRICS = Priority(100, 100)
+"""What metrics-server's own manifests say."""
 _FIRST = Priority(20000, 1000)
 _GROUPS = {
     "": 18000,
@@ -54,6 +58,8 @@ def priority(group: str, version: str) -> Priority:
     """That of a group-version that this server or a definition serves."""
     if group == OWN_GROUP:
         return _FIRST
+    if (group, version) in REPLACEABLE:
+        return _METRICS
     if group not in _GROUPS:
         return DEFINED
     return Priority(_GROUPS[group], _VERSIONS.get((group, version), _VERSION))
@@ -63,8 +69,9 @@ def local(group: str, version: str, automanaged: str) -> Object:
     """The APIService of a group-version that is served here."""
     found = priority(group, version)
     spec: Object = {"group": group} if group else {}
+    labels = {} if (group, version) in REPLACEABLE else {"labels": {AUTOMANAGED: automanaged}}
     return {
-        "metadata": {"name": f"{version}.{group}", "labels": {AUTOMANAGED: automanaged}},
+        "metadata": {"name": f"{version}.{group}", **labels},
         "spec": {
             **spec,
             "version": version,
