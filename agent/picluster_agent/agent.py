@@ -87,7 +87,7 @@ class Agent:
             )
             node: Node  # made last; what it asks is made before it
             runtime = self._runtime(client, podman, network, recorder, lambda: self._view(node.current))
-            pods = PodManager(runtime)
+            pods = PodManager(runtime, config.static_pod_path)
             lookup = Lookup(pods, runtime.actual.of)
             paths = LocalPaths(config.local_path_dir)
             observed = Observed(config, runtime, runtime.groups.hierarchy, lookup, self._clock, lambda: node.changed())
@@ -138,6 +138,8 @@ class Agent:
             labels=(node["metadata"].get("labels") or {}) if node else None,
             taints=((node["spec"].get("taints") or ()) if node else ()),
             unsafe_sysctls=config.allowed_unsafe_sysctls,
+            strict_groups=True,
+            apparmor=machine.apparmor_enabled(),
         )
 
     async def _serve_later(self, server: Server, client: Client) -> None:
@@ -176,6 +178,9 @@ class Agent:
             may_limit_swap=groups.may_limit_swap,
             huge_pages=groups.huge_pages,
             pod_pids_limit=pids_max,
+            seccomp_profiles=config.data_dir / "seccomp",
+            seccomp_default=config.seccomp_default,
+            apparmor=machine.apparmor_enabled(),
         )
         return Runtime(
             client=client,
@@ -194,6 +199,7 @@ class Agent:
             resources=PodResources(groups, recorder, self._clock, node, lambda uid: places.pod(uid).allocation),
             cluster_dns=config.cluster_dns,
             cluster_domain=config.cluster_domain,
+            crash_backoff_max_s=amounts.duration_s(config.crash_loop_backoff_max),
         )
 
 

@@ -14,6 +14,7 @@ from picluster.api.profiles import PROFILES
 from picluster_agent import amounts
 from picluster_agent.images.verification import DEFAULT_POLICY, POLICIES
 
+CRASH_BACKOFF_MAX_S = 300
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
@@ -42,6 +43,10 @@ class Config:
     data_dir: Path = Path("/var/lib/picluster")
     run_dir: Path = Path("/run/picluster")
     """Where namespaces are pinned; must be empty after a boot."""
+    static_pod_path: Path = Path("/etc/picluster/manifests")
+    """A directory of pods, one in each file, that run here whatever the API server says; need not be there."""
+    crash_loop_backoff_max: str = "300s"
+    """The longest wait before a container that crashed is started again."""
     kubelet_dir: Path = Path("/var/lib/kubelet")
     """Where storage drivers look for the kubelet's directory: made a link to ``data_dir``."""
     local_path_dir: Path = Path("/var/lib/picluster/storage")
@@ -95,6 +100,7 @@ class Config:
     maximum_dead_containers: int = -1
     minimum_container_ttl: str = "0s"
     allowed_unsafe_sysctls: tuple[str, ...] = ()
+    seccomp_default: bool = False
 
 
 def load(path: Path) -> Config:
@@ -123,6 +129,8 @@ def _config(document: dict[Any, Any]) -> Config:
         "bootstrap_kubeconfig": _path,
         "data_dir": _path,
         "run_dir": _path,
+        "static_pod_path": _path,
+        "crash_loop_backoff_max": _back_off,
         "kubelet_dir": _path,
         "local_path_dir": _path,
         "podman_socket": _path,
@@ -162,6 +170,7 @@ def _config(document: dict[Any, Any]) -> Config:
         "maximum_dead_containers": _number(-1, 100_000),
         "minimum_container_ttl": _amounts(amounts.duration),
         "allowed_unsafe_sysctls": _sysctls,
+        "seccomp_default": _flag,
     }
     for key, reader in readers.items():
         if document.get(key) is not None:
@@ -222,6 +231,13 @@ def _graces(key: str, value: Any) -> dict[int, str]:
         raise ConfigError(f"{key} must map priorities (whole numbers) to durations, not {value!r}")
     read = _amounts(amounts.duration)
     return {priority: read(f"{key}[{priority}]", grace) for priority, grace in value.items()}
+
+
+def _back_off(key: str, value: Any) -> str:
+    text: str = _amounts(amounts.duration)(key, value)
+    if not 1 <= amounts.duration_s(text) <= CRASH_BACKOFF_MAX_S:
+        raise ConfigError(f"{key} must be from 1s to {CRASH_BACKOFF_MAX_S}s, not {value!r}")
+    return text
 
 
 def _text(key: str, value: Any) -> str:
@@ -297,6 +313,12 @@ def _sysctls(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
         raise ConfigError(f"{key} must be a list of names or patterns (net.core.*), not {value!r}")
     return tuple(value)
+
+
+def _flag(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{key} must be true or false, not {value!r}")
+    return value
 
 
 def _addresses(key: str, value: Any) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ from picluster_agent.volumes.layout import Place
 from picluster_agent.volumes.storage import Storage
 
 if TYPE_CHECKING:
-    from picluster_agent.sync.resources import PodResources
     from picluster_agent.images.manager import Images
+    from picluster_agent.sync.resources import PodResources
 
 CRASH_BACKOFF_MAX_S = 300.0
 STARTS_MAX = 8
@@ -73,6 +73,29 @@ class PodPaths:
     @property
     def sandbox_id(self) -> Path:
         return self.run / "id"
+
+    @property
+    def hostname(self) -> Path:
+        return self.disk / "hostname"
+
+    @property
+    def shm(self) -> Path:
+        """What the pod's containers share as ``/dev/shm``."""
+        return self.run / "shm"
+
+    @property
+    def pid_namespace(self) -> Path:
+        return self.run / "pid"
+
+    @property
+    def pause(self) -> Path:
+        """Which process holds the PID namespace; there only when the pod shares one."""
+        return self.run / "pause"
+
+    @property
+    def oci_runtime(self) -> Path:
+        """What the sandbox was made for, by its runtime class."""
+        return self.run / "runtime"
 
     def log(self, container: str, attempt: int) -> Path:
         return self.disk / "logs" / container / f"{attempt}.log"
@@ -136,10 +159,16 @@ class PodContext:
     paths: PodPaths
     sandbox: str | None = None
     pod_ip: str = ""
+    static: bool = False
+    """The pod comes from a file of this node."""
+    mirror: Object | None = None
+    """How the API server sees a static pod; ``None`` while it does not."""
     start_time: str = ""
     """When the agent first saw the pod, as its status says."""
     prepared: bool = False
     torn_down: bool = False
+    oci_runtime: str = ""
+    """What the pod's runtime class runs its containers with; empty for the node's own."""
     group: str = ""
     """The pod's control group, below the top; empty where pods have none."""
     volumes: Mapping[str, Place] = field(default_factory=dict)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
+from picluster.api.meta import key_of
 from picluster.api.resources import PODS
 from picluster.api.types import Object
 from picluster.client import Informer
@@ -11,6 +13,8 @@ from picluster.util.tasks import Tasks
 from picluster_agent.podman import translate
 from picluster_agent.probes.state import Kind
 from picluster_agent.sync.context import PodContext, Runtime
+from picluster_agent.sync.mirrors import Mirrors, is_mirror, is_mirror_of
+from picluster_agent.sync.staticpods import StaticPods
 from picluster_agent.sync.worker import PodWorker
 from picluster_agent.sync.writer import StatusWriter
 
@@ -20,11 +24,18 @@ log = logging.getLogger(__name__)
 class PodManager:
     """Starts a worker for every pod that is bound to this node, and for every pod that has left something here."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, static_pod_path: Path) -> None:
         self._runtime = runtime
         self.informer = Informer(runtime.client, PODS, field_selector=f"spec.nodeName={runtime.node.name}")
         self._writer = StatusWriter(runtime.client, runtime.clock)
         self._workers: dict[str, PodWorker] = {}
+        self._names: dict[str, str] = {}
+        """Namespace and name of each pod that has a worker, to its uid: two never run at one time."""
+        self._adopted = False
+        self._static: dict[str, Object] = {}
+        node = runtime.node.name
+        self._files = StaticPods(static_pod_path, node, runtime.clock, self._static_changed)
+        self._mirrors = Mirrors(runtime.client, node, self._mirrored, self._found_mirrors)
         self._tasks = Tasks("pods")
 
     def start(self) -> None:
@@ -46,22 +57,68 @@ class PodManager:
         return self._workers.get(uid)
 
     def find(self, namespace: str, name: str) -> PodWorker | None:
-        """The worker of the pod that the API server knows by this name."""
-        pod = self.informer.get(f"{namespace}/{name}")
-        return self._workers.get(pod["metadata"]["uid"]) if pod else None
+        """The worker of the pod that the API server knows by this name, or that a file of this node does."""
+        key = f"{namespace}/{name}"
+        pod = self.informer.get(key)
+        if pod is not None and not is_mirror(pod):
+            return self._workers.get(pod["metadata"]["uid"])
+        return self._workers.get(self._names.get(key, ""))
 
     def workers(self) -> list[PodWorker]:
         return list(self._workers.values())
 
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
         """Pods wait in the informer until Podman has said what runs already."""
+        for pod in (old, new):
+            if pod is not None and is_mirror(pod):
+                self._show_mirror(key_of(pod))
         if old is not None and (new is None or new["metadata"]["uid"] != old["metadata"]["uid"]):
             worker = self._workers.get(old["metadata"]["uid"])
             if worker is not None:
                 worker.context.pod = old
                 worker.update(None)
-        if new is not None and self._runtime.actual.listed.is_set():
-            self._worker(new).update(new)
+        if new is not None and self._adopted and not is_mirror(new):
+            self._take(new)
+
+    def _take(self, pod: Object) -> None:
+        """Run ``pod``, or have it wait until an earlier pod of the same name has left this node."""
+        holder = self._names.get(key_of(pod))
+        if holder in (None, pod["metadata"]["uid"]) or holder not in self._workers:
+            self._worker(pod).update(pod)
+
+    def _static_changed(self, pods: dict[str, Object]) -> None:
+        gone = self._static.keys() - pods.keys()
+        self._static = pods
+        for uid in gone:
+            if worker := self._workers.get(uid):
+                worker.update(None)
+        for pod in pods.values():
+            self._take_static(pod)
+        self._mirrors.poke()
+
+    def _take_static(self, pod: Object) -> None:
+        """A static pod runs with the status that its mirror remembers."""
+        mirror = self.informer.get(key_of(pod))
+        status = (mirror or {}).get("status") if mirror and is_mirror_of(mirror, pod) else None
+        self._take({**pod, "status": status or {}})
+        if worker := self._workers.get(pod["metadata"]["uid"]):
+            worker.context.mirror = mirror if status is not None else None
+            worker.wake()
+
+    def _show_mirror(self, key: str) -> None:
+        pod = self._static.get(self._names.get(key, ""))
+        if pod is not None:
+            self._take_static(pod)
+        self._mirrors.poke()
+
+    def _mirrored(self) -> dict[str, Object]:
+        """Static pods that run, by namespace and name."""
+        return {key_of(pod): pod for uid, pod in self._static.items() if self._names.get(key_of(pod)) == uid}
+
+    def _found_mirrors(self) -> list[Object]:
+        """Mirrors but those of pods that are ending here."""
+        mirrors = [pod for pod in self.informer.values() if is_mirror(pod)]
+        return [pod for pod in mirrors if self._names.get(key_of(pod), "") in {"", *self._static}]
 
     def _containers_changed(self, uid: str) -> None:
         if uid in self._workers:
@@ -75,9 +132,15 @@ class PodManager:
         Only a list that succeeded says that a pod is not wanted; while the API server is away, nothing is removed.
         """
         await self._runtime.actual.listed.wait()
-        for pod in list(self.informer.values()):
-            self._worker(pod).update(pod)
+        self._files.look()
+        self._tasks.spawn(self._files.run(), "files")
+        self._tasks.spawn(self._mirrors.run(), "mirrors")
         await self.informer.wait_synced()
+        self._adopted = True
+        self._mirrors.poke()
+        for pod in sorted(self.informer.values(), key=_age):
+            if not is_mirror(pod):
+                self._take(pod)
         found = (self._runtime.actual.uids(), self._runtime.places.known(), self._runtime.groups.known())
         for uid in set().union(*found):
             self._orphan(uid)
@@ -85,6 +148,8 @@ class PodManager:
     def _orphan(self, uid: str) -> None:
         """A pod that has something here, but that the API server does not know: take it down."""
         if uid in self._workers or any(pod["metadata"]["uid"] == uid for pod in self.informer.values()):
+            return
+        if uid in self._static:
             return
         labels = self._runtime.actual.labels(uid)
         name, namespace = labels.get(translate.LABEL_POD, uid), labels.get(translate.LABEL_NAMESPACE, "")
@@ -104,7 +169,8 @@ class PodManager:
         uid = pod["metadata"]["uid"]
         worker = self._workers.get(uid)
         if worker is None:
-            context = PodContext(uid=uid, pod=pod, paths=self._runtime.places.pod(uid))
+            context = PodContext(uid=uid, pod=pod, paths=self._runtime.places.pod(uid), static=uid in self._static)
+            self._names[key_of(pod)] = uid
             worker = self._workers[uid] = PodWorker(self._runtime, self._writer, context, self._ended)
             self._tasks.spawn(self._keep(worker), f"worker {pod['metadata']['name']}")
         return worker
@@ -120,7 +186,20 @@ class PodManager:
                 await self._runtime.clock.sleep(5.0)
 
     def _ended(self, uid: str) -> None:
-        self._workers.pop(uid, None)
+        """The name of the pod is free: another pod may have waited for it."""
+        worker = self._workers.pop(uid, None)
+        if worker is None:
+            return
+        key = f"{worker.context.namespace}/{worker.context.name}"
+        if self._names.get(key) == uid:
+            del self._names[key]
+        for pod in self._static.values():
+            if key_of(pod) == key:
+                self._take_static(pod)
+        waiting = self.informer.get(key)
+        if waiting is not None and self._adopted and not is_mirror(waiting) and waiting["metadata"]["uid"] != uid:
+            self._take(waiting)
+        self._mirrors.poke()
 
     def _wake(self, uid: str) -> None:
         if uid in self._workers:
@@ -130,3 +209,8 @@ class PodManager:
         if worker := self._workers.get(uid):
             text = f"{kind.value} probe failed: {message}"
             worker.context.event(self._runtime, "Warning", "Unhealthy", text, container)
+
+
+def _age(pod: Object) -> tuple[str, str]:
+    """The order in which pods came."""
+    return str(pod["metadata"].get("creationTimestamp", "")), key_of(pod)

@@ -87,7 +87,9 @@ class Reporter:
             and not view.busy
             and not any(one.running for one in view.seen),
         )
-        self._writer.put(view.pod, pod_status(view.pod, world))
+        shown = context.mirror if context.static else view.pod
+        if shown is not None:
+            self._writer.put(context.uid, shown, pod_status(view.pod, world))
 
     def _ready(self, one: Seen) -> bool:
         definition = spec.container(self._context.pod, one.name) or {}

@@ -29,6 +29,7 @@ GONE = (404, 409)
 
 @dataclass(slots=True)
 class _Entry:
+    uid: str
     namespace: str
     name: str
     wanted: Object
@@ -46,17 +47,20 @@ class StatusWriter:
         self._writes = asyncio.Semaphore(WRITES_MAX)
         self._tasks = Tasks("status")
 
-    def put(self, pod: Object, status: Object) -> None:
-        """``status`` is what the agent sees of ``pod`` now; nothing is sent when the server has it already."""
+    def put(self, uid: str, pod: Object, status: Object) -> None:
+        """``status`` is what the agent sees of its pod ``uid`` now; nothing is sent when the server has it already.
+
+        ``pod`` is what the server has: the pod, or the mirror of a static pod, which has a uid of its own.
+        """
         metadata = pod["metadata"]
-        uid = metadata["uid"]
         entry = self._entries.get(uid)
-        if entry is None:
-            entry = self._entries[uid] = _Entry(metadata["namespace"], metadata["name"], status)
+        if entry is None or entry.uid != metadata["uid"]:
+            self.forget(uid)
+            entry = self._entries[uid] = _Entry(metadata["uid"], metadata["namespace"], metadata["name"], status)
         entry.wanted = status
         if self._is_current(entry, pod) or entry.task is not None:
             return
-        entry.task = self._tasks.spawn(self._write(uid, entry), f"write {metadata['name']}")
+        entry.task = self._tasks.spawn(self._write(entry), f"write {metadata['name']}")
 
     async def flush(self, uid: str) -> None:
         """Wait until the last status of a pod has arrived or was refused."""
@@ -80,14 +84,14 @@ class StatusWriter:
             known = entry.acked
         return covers(known, entry.wanted)
 
-    async def _write(self, uid: str, entry: _Entry) -> None:
+    async def _write(self, entry: _Entry) -> None:
         backoff = Backoff(RETRY_MIN_S, RETRY_MAX_S, jitter=0.2)
         try:
             while True:
                 status = entry.wanted
                 try:
                     async with self._writes:
-                        answer = await self._patch(uid, entry, status)
+                        answer = await self._patch(entry, status)
                 except TransportError as error:
                     log.debug("status of %s/%s waits: %s", entry.namespace, entry.name, error)
                     await self._clock.sleep(backoff.next_s())
@@ -109,11 +113,11 @@ class StatusWriter:
         finally:
             entry.task = None
 
-    async def _patch(self, uid: str, entry: _Entry, status: Object) -> Object:
+    async def _patch(self, entry: _Entry, status: Object) -> Object:
         return await self._client.patch(
             PODS,
             entry.name,
-            {"metadata": {"uid": uid}, "status": as_patch(status)},
+            {"metadata": {"uid": entry.uid}, "status": as_patch(status)},
             namespace=entry.namespace,
             kind=PatchType.STRATEGIC,
             subresource="status",
