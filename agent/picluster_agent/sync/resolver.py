@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from picluster.api.types import Object
 from picluster_agent.sync import spec
 
 NAMESERVERS_MAX = 3
 SEARCHES_MAX = 32
+SEARCH_LINE_MAX = 2048
 
 
-def resolv_conf(pod: Object, of_host: str, *, servers: Sequence[str], domain: str) -> str:
+class Resolving(NamedTuple):
+    text: str
+    warnings: tuple[str, ...]
+    """What had to be left out; the kubelet's words for events ``DNSConfigForming``."""
+
+
+def resolv_conf(pod: Object, of_host: str, *, servers: Sequence[str], domain: str) -> Resolving:
     """By ``dnsPolicy`` and ``dnsConfig``; without a cluster DNS, ClusterFirst means the node's own."""
     policy = pod["spec"].get("dnsPolicy", "ClusterFirst")
     nameservers, searches, options = _parse(of_host)
@@ -28,12 +36,24 @@ def resolv_conf(pod: Object, of_host: str, *, servers: Sequence[str], domain: st
     named = {option["name"]: option.get("value") for option in extra.get("options") or ()}
     options = [one for one in options if one.partition(":")[0] not in named]
     options += [f"{name}:{value}" if value is not None else name for name, value in named.items()]
-    lines = [f"nameserver {server}" for server in list(dict.fromkeys(nameservers))[:NAMESERVERS_MAX]]
+    nameservers, searches = list(dict.fromkeys(nameservers)), list(dict.fromkeys(searches))
+    warnings = []
+    if len(nameservers) > NAMESERVERS_MAX:
+        nameservers = nameservers[:NAMESERVERS_MAX]
+        why = "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is"
+        warnings.append(f"{why}: {' '.join(nameservers)}")
+    if len(searches) > SEARCHES_MAX or len(" ".join(searches)) > SEARCH_LINE_MAX:
+        searches = searches[:SEARCHES_MAX]
+        while len(" ".join(searches)) > SEARCH_LINE_MAX:
+            searches.pop()
+        why = "Search Line limits were exceeded, some search paths have been omitted, the applied search line is"
+        warnings.append(f"{why}: {' '.join(searches)}")
+    lines = [f"nameserver {server}" for server in nameservers]
     if searches:
-        lines.append("search " + " ".join(list(dict.fromkeys(searches))[:SEARCHES_MAX]))
+        lines.append("search " + " ".join(searches))
     if options:
         lines.append("options " + " ".join(options))
-    return "".join(line + "\n" for line in lines)
+    return Resolving("".join(line + "\n" for line in lines), tuple(warnings))
 
 
 def _parse(text: str) -> tuple[list[str], list[str], list[str]]:
@@ -61,9 +81,8 @@ def hosts(pod: Object, pod_ip: str, of_host: str, domain: str) -> str:
         aliases = "\n# Entries added by HostAliases.\n" + aliases
     if spec.host_network(pod):
         return "# Kubernetes-managed hosts file (host network).\n" + of_host + aliases
-    name = spec.hostname(pod)
-    subdomain = pod["spec"].get("subdomain")
-    full = f"{name}.{subdomain}.{pod['metadata']['namespace']}.svc.{domain}\t" if subdomain else ""
+    name, below = spec.hostname(pod), spec.host_domain(pod, domain)
+    full = f"{name}.{below}\t" if below else ""
     return (
         "# Kubernetes-managed hosts file.\n"
         "127.0.0.1\tlocalhost\n"

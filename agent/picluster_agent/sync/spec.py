@@ -10,6 +10,9 @@ import orjson
 from picluster.api.types import Object
 
 
+HOSTNAME_MAX = 64
+
+
 def uid(pod: Object) -> str:
     return str(pod["metadata"]["uid"])
 
@@ -63,8 +66,32 @@ def host_network(pod: Object) -> bool:
 
 
 def hostname(pod: Object) -> str:
-    """What the pod calls itself: ``spec.hostname`` or its name, cut to what Linux allows."""
-    return str(pod["spec"].get("hostname") or pod["metadata"]["name"])[:63].rstrip("-.")
+    """What the pod calls itself: ``hostnameOverride`` (KEP-4762), ``hostname`` or its name, cut to what Linux allows."""
+    if override := pod["spec"].get("hostnameOverride"):
+        return str(override)[:HOSTNAME_MAX]
+    return str(pod["spec"].get("hostname") or pod["metadata"]["name"])[: HOSTNAME_MAX - 1].rstrip("-.")
+
+
+def host_domain(pod: Object, cluster_domain: str) -> str:
+    """The domain below which a Service names the pod, where it has a subdomain."""
+    subdomain = pod["spec"].get("subdomain")
+    if not subdomain or pod["spec"].get("hostnameOverride"):
+        return ""
+    return f"{subdomain}.{pod['metadata']['namespace']}.svc.{cluster_domain}"
+
+
+def kernel_hostname(pod: Object, cluster_domain: str) -> str:
+    """What ``hostname`` says in the pod; raises ``ValueError`` for a full name that is too long."""
+    name, domain = hostname(pod), host_domain(pod, cluster_domain)
+    if not pod["spec"].get("setHostnameAsFQDN") or not domain:
+        return name
+    full = f"{name}.{domain}"
+    if len(full) > HOSTNAME_MAX:
+        raise ValueError(
+            f"Failed to construct FQDN from Pod hostname and cluster domain, FQDN {full} is too long "
+            f"({HOSTNAME_MAX} characters is the max, {len(full)} characters requested)"
+        )
+    return full
 
 
 def full_name(pod: Object) -> str:

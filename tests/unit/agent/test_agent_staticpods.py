@@ -70,8 +70,8 @@ def test_yaml_is_as_good_as_json(tmp_path: Path) -> None:
             "static pods may not reference persistentvolumeclaims",
         ),
         (
-            pod(volumes=[{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]),
-            "static pods may not reference serviceaccounts",
+            pod(volumes=[{"name": "v", "projected": {"sources": [{"secret": {"name": "x"}}]}}]),
+            "static pods may not reference secrets",
         ),
         (
             pod(containers=[{**CONTAINER, "envFrom": [{"secretRef": {"name": "x"}}]}]),

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from picluster.api.types import Object
-from picluster_agent.podman import env, translate, users
+from picluster_agent.podman import env, layers, translate, users
 from picluster_agent.podman.client import PodmanError
 from picluster_agent.podman.env import ConfigError
 from picluster_agent.podman.launch import Image, Launch, Mount
@@ -17,6 +17,7 @@ from picluster_agent.sync.model import EXIT_NOT_STARTED, Seen, Start, State, Wai
 from picluster_agent.volumes import mounts
 
 TERMINATION_MESSAGE_PATH = "/dev/termination-log"
+SHARED_MEMORY = "/dev/shm"  # noqa: S108
 
 
 class StartError(Exception):
@@ -108,6 +109,8 @@ async def _launch(runtime: Runtime, context: PodContext, container: Object, atte
     own = (
         Mount(paths.hosts, "/etc/hosts"),
         Mount(paths.resolv_conf, "/etc/resolv.conf"),
+        *([Mount(paths.hostname, "/etc/hostname")] if paths.hostname.exists() else []),
+        *([Mount(paths.shm, SHARED_MEMORY, no_exec=True, plain=True)] if paths.shm.exists() else []),
         Mount(message_path, container.get("terminationMessagePath") or TERMINATION_MESSAGE_PATH),
     )
     return Launch(
@@ -116,7 +119,7 @@ async def _launch(runtime: Runtime, context: PodContext, container: Object, atte
         attempt=attempt,
         sandbox=context.sandbox or "",
         namespaces=paths.pins(),
-        env=variables,
+        env={**_hostname(runtime, context), **variables},
         image=image,
         mounts=[*mounted, *(mount for mount in own if mount.target not in targets)],
         log_path=log_path,
@@ -124,7 +127,17 @@ async def _launch(runtime: Runtime, context: PodContext, container: Object, atte
         target_pid=await _target_pid(runtime, context, container.get("targetContainerName") or ""),
         devices=mounts.devices(container, places),
         cgroup_parent=f"/{context.group}" if context.group else "",
+        accounts=layers.accounts(image.layers),
+        pids=paths.pid_namespace if paths.pause.exists() else None,
+        runtime=context.oci_runtime,
     )
+
+
+def _hostname(runtime: Runtime, context: PodContext) -> dict[str, str]:
+    """Where it is not the short one that ``translate`` knows."""
+    if context.host_network or not context.pod["spec"].get("setHostnameAsFQDN"):
+        return {}
+    return {"HOSTNAME": spec.kernel_hostname(context.pod, runtime.cluster_domain)}
 
 
 async def _target_pid(runtime: Runtime, context: PodContext, target: str) -> int:

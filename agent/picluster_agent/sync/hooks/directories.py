@@ -17,13 +17,15 @@ class Directories:
             context.paths.disk.mkdir(exist_ok=True, mode=0o750)
             context.paths.volumes.mkdir(exist_ok=True, mode=0o750)
             context.paths.run.mkdir(parents=True, exist_ok=True, mode=0o700)
-            text = resolver.resolv_conf(
+            resolving = resolver.resolv_conf(
                 context.pod,
                 runtime.resolv_conf.read_text() if runtime.resolv_conf.exists() else "",
                 servers=runtime.cluster_dns,
                 domain=runtime.cluster_domain,
             )
-            context.paths.resolv_conf.write_text(text)
+            context.paths.resolv_conf.write_text(resolving.text)
+            for warning in resolving.warnings:
+                context.event(runtime, "Warning", "DNSConfigForming", warning)
         except OSError as error:
             raise SyncError("FailedCreatePodContainer", f"unable to make the pod's directories: {error}") from error
 
