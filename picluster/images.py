@@ -16,6 +16,7 @@ from picluster.rack import Host, RackError
 
 CHUNK_BYTES = 1 << 18
 ANSWER_TIMEOUT_S = 300.0
+PULL_TIMEOUT_S = 3600.0
 PARALLEL_MAX = 16
 LOADED = re.compile(r"^Loaded image(?:\(s\))?: *(.+)$", re.MULTILINE)
 
@@ -63,6 +64,19 @@ def listed(hosts: Sequence[Host]) -> list[Result]:
     return _each(hosts, lambda host: list(json.loads(_run(host, "podman images --format json", ()) or "[]") or []))
 
 
+def pull(name: str, hosts: Sequence[Host]) -> list[Result]:
+    """Let Podman on each host pull ``name``, with what the host knows of registries; ``value`` has the image's id."""
+    command = f"podman pull --quiet {shlex.quote(name)}"
+    return _each(hosts, lambda host: _run(host, command, (), PULL_TIMEOUT_S).split()[-1:])
+
+
+def remove(name: str, hosts: Sequence[Host]) -> list[Result]:
+    """Take the name ``name`` from each host, and the image with its last; ``value`` is empty where it was not."""
+    quoted = shlex.quote(name)
+    command = f"if podman image exists {quoted}; then podman rmi {quoted}; fi"
+    return _each(hosts, lambda host: _run(host, command, ()).split())
+
+
 def _each(hosts: Sequence[Host], work: Callable[[Host], list[Any]]) -> list[Result]:
     def guarded(host: Host) -> Result:
         try:
@@ -74,18 +88,16 @@ def _each(hosts: Sequence[Host], work: Callable[[Host], list[Any]]) -> list[Resu
         return list(pool.map(guarded, hosts))
 
 
-def _run(host: Host, command: str, stdin: Any) -> str:
+def _run(host: Host, command: str, stdin: Any, timeout_s: float = ANSWER_TIMEOUT_S) -> str:
     """Standard output of ``command`` as root on ``host``, fed with ``stdin``'s chunks."""
     with host.connect() as connection:
         connection.open()
-        channel_in, channel_out, channel_err = connection.client.exec_command(
-            host.as_root(command), timeout=ANSWER_TIMEOUT_S
-        )
+        channel_in, channel_out, channel_err = connection.client.exec_command(host.as_root(command), timeout=timeout_s)
         for chunk in stdin:
             channel_in.channel.sendall(chunk)
         channel_in.channel.shutdown_write()
         said = channel_out.read().decode(errors="replace")
         complaint = channel_err.read().decode(errors="replace").strip()
         if channel_out.channel.recv_exit_status() != 0:
-            raise RackError(f"{shlex.split(command)[0]} said: {complaint.splitlines()[-1] if complaint else 'nothing'}")
+            raise RackError(f"podman said: {complaint.splitlines()[-1] if complaint else 'nothing'}")
     return str(said)

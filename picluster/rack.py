@@ -30,6 +30,9 @@ KUBECONFIG_NAME = "admin.kubeconfig"
 CONTROL_PLANE_GROUP = "control_plane"
 NODES_GROUP = "nodes"
 OUTLET_KEY = "picluster_outlet"
+REGISTRY_KEY = "picluster_registry"
+REGISTRY_NAME = "registry.internal"
+REGISTRY_PORT = 5000
 SSH_PORT = 22
 CONNECT_TIMEOUT_S = 5
 INVENTORY_TIMEOUT_S = 60
@@ -93,10 +96,24 @@ class Host:
 
 
 @dataclass(frozen=True)
+class RegistryPlace:
+    """Where the rack's registry of images runs; ``name`` is what images' names begin with, and its certificate's."""
+
+    board: Host
+    name: str
+    port: int
+
+    @property
+    def host_port(self) -> str:
+        return f"{self.name}:{self.port}"
+
+
+@dataclass(frozen=True)
 class Rack:
     inventory: Path
     control_plane: Host
     nodes: tuple[Host, ...]
+    registry: RegistryPlace | None = None
 
     @cached_property
     def hosts(self) -> tuple[Host, ...]:
@@ -169,7 +186,8 @@ def parse(path: Path, listed: Mapping[str, Any]) -> Rack:
         raise RackError(f"{path}: group {NODES_GROUP} has no board; put the boards that run pods into it")
     hosts = {name: _host(path, name, variables.get(name, {}), control_plane[0]) for name in [*control_plane, *nodes]}
     _no_shared_addresses(path, hosts)
-    return Rack(path, hosts[control_plane[0]], tuple(hosts[name] for name in nodes))
+    registry = _registry(path, hosts, variables.get(control_plane[0], {}))
+    return Rack(path, hosts[control_plane[0]], tuple(hosts[name] for name in nodes), registry)
 
 
 def _members(listed: Mapping[str, Any], group: str) -> list[str]:
@@ -200,6 +218,16 @@ def _host(path: Path, name: str, variables: Mapping[str, Any], control_plane: st
         known_hosts=_known_hosts(path, variables),
         outlet=_outlet(path, name, variables),
     )
+
+
+def _registry(path: Path, hosts: Mapping[str, Host], variables: Mapping[str, Any]) -> RegistryPlace | None:
+    board = variables.get(REGISTRY_KEY)
+    if not board:
+        return None
+    if board not in hosts:
+        raise RackError(f"{path}: {REGISTRY_KEY} is {board!r}, which is no board; it has {', '.join(hosts)}")
+    name, port = variables.get(f"{REGISTRY_KEY}_name"), variables.get(f"{REGISTRY_KEY}_port")
+    return RegistryPlace(hosts[board], str(name or REGISTRY_NAME), int(port or REGISTRY_PORT))
 
 
 def _outlet(path: Path, name: str, variables: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import bcrypt
+import pytest
 import yaml
 
 from picluster.pki import authority
@@ -35,18 +36,14 @@ def missing_here() -> str:
 
 
 class TestRegistry:
-    """``host`` is what images' names begin with; ``ca`` is the authority to trust. Everything lies below ``root``.
-
-    With ``client_ca``, clients must show a certificate of that authority instead of a password.
-    """
+    """``host`` is what images' names begin with; ``ca`` is the authority to trust. Everything lies below ``root``."""
 
     __test__ = False
 
-    def __init__(self, root: Path, client_ca: Path | None = None) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
-        self.host = f"127.0.0.1:{_free_port()}"
+        self.host = f"127.0.0.1:{free_port()}"
         self.ca = root / "ca.crt"
-        self._client_ca = client_ca
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -56,12 +53,7 @@ class TestRegistry:
         (self.root / "htpasswd").write_text(f"{USER}:{hashed}\n")
         config = self.root / "config.yml"
         config.write_text(yaml.safe_dump(self._config()))
-        with (self.root / "registry.log").open("ab") as log:
-            self._process = subprocess.Popen(["docker-registry", "serve", str(config)], stdout=log, stderr=log)
-        end_s = time.monotonic() + READY_MAX_S
-        while not self._listens():
-            assert time.monotonic() < end_s, (self.root / "registry.log").read_text()[-2000:]
-            time.sleep(0.02)
+        self._process = serve(config, self.host)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -139,27 +131,38 @@ class TestRegistry:
 
     def _config(self) -> dict[str, Any]:
         tls: dict[str, Any] = {"certificate": str(self.root / "tls.crt"), "key": str(self.root / "tls.key")}
-        config: dict[str, Any] = {
+        return {
             "version": "0.1",
             "log": {"accesslog": {"disabled": False}, "level": "warn"},
             "storage": {"filesystem": {"rootdirectory": str(self.root / "store")}, "delete": {"enabled": True}},
             "http": {"addr": self.host, "tls": tls},
+            "auth": {"htpasswd": {"realm": "rack", "path": str(self.root / "htpasswd")}},
         }
-        if self._client_ca is not None:
-            tls["clientcas"] = [str(self._client_ca)]
-        else:
-            config["auth"] = {"htpasswd": {"realm": "rack", "path": str(self.root / "htpasswd")}}
-        return config
-
-    def _listens(self) -> bool:
-        with contextlib.suppress(OSError):
-            host, _, port = self.host.partition(":")
-            socket.create_connection((host, int(port)), 1).close()
-            return True
-        return False
 
 
-def _free_port() -> int:
+def serve(config: Path, host: str) -> subprocess.Popen[bytes]:
+    """``docker-registry`` with the configuration ``config``, as soon as it listens at ``host``."""
+    log_path = config.with_suffix(".log")
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(["docker-registry", "serve", str(config)], stdout=log, stderr=log)
+    end_s = time.monotonic() + READY_MAX_S
+    while not _listens(host):
+        if time.monotonic() > end_s or process.poll() is not None:
+            process.kill()
+            pytest.fail(f"the registry does not listen at {host}: {log_path.read_text()[-2000:]}")
+        time.sleep(0.02)
+    return process
+
+
+def _listens(host: str) -> bool:
+    with contextlib.suppress(OSError):
+        name, _, port = host.partition(":")
+        socket.create_connection((name, int(port)), 1).close()
+        return True
+    return False
+
+
+def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
