@@ -11,6 +11,7 @@ from typing import Protocol
 from picluster.api.profiles import PROFILES
 from picluster.api.resources import PODS
 from picluster.client import Client
+from picluster.controllers.attachdetach import AttachDetachController
 from picluster.controllers.bootstrapsigner import BootstrapSigner
 from picluster.controllers.clusterroleaggregation import ClusterRoleAggregationController
 from picluster.controllers.csrapproving import CsrApprovingController
@@ -128,6 +129,7 @@ def all_controllers(config: Settings) -> Iterator[Controller]:
     yield ResourceQuotaController()
     yield PersistentVolumeBinder()
     yield LocalPathProvisioner()
+    yield AttachDetachController()
     yield PvcProtectionController()
     yield PvProtectionController()
     yield VacProtectionController()
