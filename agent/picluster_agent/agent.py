@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from picluster import VERSION
+from picluster.api import quantity
 from picluster.api.types import Object
 from picluster.client import Client, ClientConfig, EventRecorder
 from picluster.util.clock import SYSTEM_CLOCK, Clock
@@ -24,6 +25,7 @@ from picluster_agent.health.decide import TYPES as BOARD_CONDITIONS
 from picluster_agent.identity.bootstrap import serving_certificate
 from picluster_agent.identity.rotation import Rotation
 from picluster_agent.images.manager import Images, ImageSettings
+from picluster_agent.logs.rotation import LogLimits, LogRotation
 from picluster_agent.network import Network
 from picluster_agent.network.manager import NodeNetwork
 from picluster_agent.node.node import Node, Sources
@@ -33,12 +35,14 @@ from picluster_agent.podman.client import Podman
 from picluster_agent.podman.env import NodeFacts
 from picluster_agent.podman.watch import Watch
 from picluster_agent.probes.prober import Prober
+from picluster_agent.shutdown.manager import ShutdownManager, shutdown_of
 from picluster_agent.sync.actual import Actual
 from picluster_agent.sync.context import Places, Runtime
 from picluster_agent.sync.manager import PodManager
 from picluster_agent.sync.resources import PodResources
 from picluster_agent.sync.watches import WATCHES_MAX as OBJECT_WATCHES_MAX
 from picluster_agent.sync.watches import ObjectWatches
+from picluster_agent.upkeep import Upkeep
 from picluster_agent.volumes.localpath import LocalPaths
 from picluster_agent.volumes.storage import Storage
 
@@ -85,18 +89,26 @@ class Agent:
                 cluster_cidr=config.cluster_cidr,
                 service_cidr=config.service_cidr,
             )
-            node: Node  # made last; what it asks is made before it
-            runtime = self._runtime(client, podman, network, recorder, lambda: self._view(node.current))
+            node: Node  # made after those that ask it
+            upkeep: Upkeep
+            shutdown: ShutdownManager
+
+            def view() -> NodeView:
+                return self._view(node.current, upkeep.eviction.pressures, shutting_down=shutdown.shutting_down)
+
+            runtime = self._runtime(client, podman, network, recorder, view)
             pods = PodManager(runtime, config.static_pod_path)
             lookup = Lookup(pods, runtime.actual.of)
             paths = LocalPaths(config.local_path_dir)
             observed = Observed(config, runtime, runtime.groups.hierarchy, lookup, self._clock, lambda: node.changed())
             server = Server(config.serving, config.node_ip, lookup, podman, self._clock, paths, observed.routes)
             watch = Watch(config.podman_socket, self._clock, lambda: node.changed())
-            readiness = Readiness(watch, runtime.actual, network, self._clock, lambda: False)
+            shutdown = shutdown_of(config, self._clock, pods, runtime, lambda said: node.shuts_down(said))
+            readiness = Readiness(watch, runtime.actual, network, self._clock, lambda: shutdown.shutting_down)
+            upkeep = Upkeep(config, runtime, observed.disks, lambda: node.changed())
             sources = Sources(
                 problems=readiness.problems,
-                pressure=lambda: machine.pressure(config.data_dir),
+                pressure=lambda: upkeep.eviction.pressure,
                 board=observed.board.conditions,
                 board_types=BOARD_CONDITIONS,
                 volumes_in_use=runtime.storage.volumes_in_use,
@@ -105,7 +117,7 @@ class Agent:
             )
             node = Node(config, client, podman, self._clock, recorder, sources)
             shared = (runtime.groups, runtime.storage, runtime.objects)
-            for part in (*shared, network, pods, node, paths, observed, server):
+            for part in (*shared, network, pods, node, paths, observed, upkeep, shutdown, server):
                 stack.push_async_callback(part.close)
             identity, watches = Tasks("identity"), Tasks("watches")
             stack.push_async_callback(identity.close)
@@ -119,15 +131,26 @@ class Agent:
                 identity.spawn(self._serve_later(server, client), "serving certificate")
             watches.spawn(watch.run(), "podman")
             watches.spawn(self._groups(runtime), "groups")
+            watches.spawn(LogRotation(podman, self._clock, self._log_limits(), lookup.written_logs).run(), "logs")
             await network.start()
             await runtime.storage.start()
             pods.start()
             paths.start()
             observed.start()
+            shutdown.start()
+            upkeep.start()
             node.start(network.set_pod_cidr, lambda: server.port)
             yield self
 
-    def _view(self, node: Object | None) -> NodeView:
+    def _log_limits(self) -> LogLimits:
+        config = self.config
+        return LogLimits(
+            quantity.value(config.container_log_max_size),
+            config.container_log_max_files,
+            amounts.duration_s(config.container_log_monitor_interval),
+        )
+
+    def _view(self, node: Object | None, pressures: Sequence[str], *, shutting_down: bool) -> NodeView:
         """The node as pods are admitted to it."""
         config = self.config
         allocatable = reservations.allocatable(_capacity(config), config)
@@ -137,9 +160,11 @@ class Agent:
             pods_max=config.max_pods,
             labels=(node["metadata"].get("labels") or {}) if node else None,
             taints=((node["spec"].get("taints") or ()) if node else ()),
+            pressures=pressures,
             unsafe_sysctls=config.allowed_unsafe_sysctls,
             strict_groups=True,
             apparmor=machine.apparmor_enabled(),
+            shutting_down=shutting_down,
         )
 
     async def _serve_later(self, server: Server, client: Client) -> None:

@@ -66,6 +66,9 @@ class Config:
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
     log_level: str = "INFO"
+    container_log_max_size: str = "10Mi"
+    container_log_max_files: int = 5
+    container_log_monitor_interval: str = "10s"
     max_parallel_image_pulls: int = 2
     image_pull_progress_deadline: str = "1m"
     image_credentials: Path = Path("/etc/picluster/image-credentials.json")
@@ -146,6 +149,9 @@ def _config(document: dict[Any, Any]) -> Config:
         "cluster_dns": _addresses,
         "cluster_domain": _text,
         "log_level": _one_of(("DEBUG", "INFO", "WARNING", "ERROR")),
+        "container_log_max_size": _amounts(amounts.log_size),
+        "container_log_max_files": _number(2, 1000),
+        "container_log_monitor_interval": _amounts(amounts.duration),
         "max_parallel_image_pulls": _number(1, 100),
         "image_pull_progress_deadline": _amounts(amounts.duration),
         "image_credentials": _path,

@@ -30,6 +30,9 @@ MS_NOEXEC = 8
 MS_REMOUNT = 32
 MS_BIND = 4096
 MS_REC = 16384
+MS_PRIVATE = 1 << 18
+MS_SLAVE = 1 << 19
+MS_SHARED = 1 << 20
 MNT_DETACH = 2
 
 _AT_FDCWD = -100
@@ -43,6 +46,8 @@ RESOLVE_NO_MAGICLINKS = 2
 RESOLVE_NO_SYMLINKS = 4
 RESOLVE_BENEATH = 8
 OPEN_TRIES_MAX = 100
+STACKED_MAX = 16
+"""Mounts on top of each other at one place."""
 _SYS_OPEN_TREE, _SYS_MOVE_MOUNT, _SYS_OPENAT2, _SYS_MOUNT_SETATTR = 428, 429, 437, 442
 """The same number on every architecture: they are younger than the common table."""
 
@@ -78,6 +83,23 @@ def unmount(target: Path) -> None:
             raise OSError(number, f"unmount {target}: {os.strerror(number)}")
 
 
+def unmount_tree(directory: Path) -> None:
+    """Take away every mount at or below a directory, and nothing else.
+
+    A mount that is shared hands an unmount below it on to its peers: without the first step, a mount of somebody's that
+    has come along with a bind would be taken away where it came from, too.
+    """
+    for _ in range(STACKED_MAX):
+        points = list(dict.fromkeys(mount_points(directory)))
+        if not points:
+            return
+        for point in reversed(points):
+            mount("none", point, "none", MS_REC | MS_PRIVATE)
+        for point in points:
+            unmount(point)
+    raise OSError(errno.EBUSY, f"mounts below {directory} come back")
+
+
 class _OpenHow(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
@@ -106,14 +128,17 @@ def bind(descriptor: int, target: Path) -> None:
 
 
 def bind_read_only(descriptor: int, target: Path) -> None:
-    """Mount it with all that is mounted below, and make every mount of the copy read-only (needs Linux 5.12)."""
+    """Mount it with all that is mounted below, and make every mount of the copy read-only (needs Linux 5.12).
+
+    The copy is a slave: what is mounted in the original later is seen, too, and nothing goes back.
+    """
     copy = _libc.syscall(
         ctypes.c_long(_SYS_OPEN_TREE), descriptor, b"",
         OPEN_TREE_CLONE | AT_EMPTY_PATH | AT_RECURSIVE | os.O_CLOEXEC,
     )  # fmt: skip
     _checked(0 if copy >= 0 else -1, f"open_tree for {target}")
     try:
-        wanted = _MountAttributes(set=MOUNT_ATTR_RDONLY)
+        wanted = _MountAttributes(set=MOUNT_ATTR_RDONLY, propagation=MS_SLAVE)
         _checked(
             _libc.syscall(
                 ctypes.c_long(_SYS_MOUNT_SETATTR), copy, b"", AT_EMPTY_PATH | AT_RECURSIVE,
@@ -153,6 +178,11 @@ def mounts() -> Iterator[tuple[str, str]]:
             yield path, " ".join(fields[6 : fields.index("-", 6)])
 
 
+def unshare(flags: int) -> None:
+    """Leave namespaces for new ones; the calling thread alone does, so let it be one that ends soon."""
+    _checked(_libc.unshare(flags), "unshare")
+
+
 def is_namespace(path: Path) -> bool:
     """Whether a namespace is pinned at ``path``."""
     try:
@@ -186,14 +216,17 @@ def _pin(pins: Mapping[str, Path], hostname: str, sysctls: Mapping[str, str]) ->
     flags = 0
     for kind in pins:
         flags |= NAMESPACES[kind]
-    _checked(_libc.unshare(flags), "unshare")
+    unshare(flags)
     if "uts" in pins:
         name = hostname.encode()
         _checked(_libc.sethostname(name, len(name)), "sethostname")
     if "net" in pins:
         _loopback_up()
     for key, value in sysctls.items():
-        Path("/proc/sys", key.replace(".", "/")).write_text(value)
+        try:
+            Path("/proc/sys", key if "/" in key else key.replace(".", "/")).write_text(value)
+        except OSError as error:
+            raise OSError(error.errno, f"cannot set sysctl {key} to {value!r}: {error.strerror}") from error
     thread = f"/proc/self/task/{threading.get_native_id()}/ns"
     for kind, path in pins.items():
         path.touch(mode=0o600)

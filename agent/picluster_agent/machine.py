@@ -12,9 +12,6 @@ from pathlib import Path
 
 from picluster.api.types import Object
 
-EVICTION_MEMORY_BYTES = 100 * 1024**2
-EVICTION_DISK_FRACTION = 0.10
-EVICTION_PIDS_FRACTION = 0.05
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm"}
 HUGEPAGES = Path("/sys/kernel/mm/hugepages")
 LABEL_MAX = 63
@@ -30,7 +27,7 @@ _CAP_SYS_RESOURCE = 24
 
 @dataclass(frozen=True, slots=True)
 class Pressure:
-    """Whether the node runs short of something (the kubelet's default hard eviction thresholds)."""
+    """Whether the node runs short of something."""
 
     memory: bool
     disk: bool
@@ -111,18 +108,6 @@ def _quantities(amounts: Mapping[str, int]) -> dict[str, str]:
     return {name: f"{amount >> 10}Ki" if amount else "0" for name, amount in amounts.items()}
 
 
-def pressure(disk: Path) -> Pressure:
-    available = meminfo(Path("/proc/meminfo").read_text()).get("MemAvailable", EVICTION_MEMORY_BYTES)
-    usage = shutil.disk_usage(disk)
-    pid_max = int(Path("/proc/sys/kernel/pid_max").read_text())
-    running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
-    return Pressure(
-        available < EVICTION_MEMORY_BYTES,
-        usage.free < usage.total * EVICTION_DISK_FRACTION,
-        pid_max - running < pid_max * EVICTION_PIDS_FRACTION,
-    )
-
-
 def os_release(text: str) -> Mapping[str, str]:
     pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
     return {key: value.strip('"') for key, _, value in pairs}
@@ -152,6 +137,10 @@ def may_lower_oom() -> bool:
         if line.startswith("CapEff:"):
             return bool(int(line.split()[1], 16) >> _CAP_SYS_RESOURCE & 1)
     return False
+
+
+def apparmor_enabled() -> bool:
+    return _read("/sys/module/apparmor/parameters/enabled") == "Y"
 
 
 def _read(path: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import io
 import json
 import os
 import resource
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,10 @@ class PodmanService:
     def containers(self) -> list[dict[str, Any]]:
         return list(json.loads(self.podman("ps", "--all", "--format", "json") or "[]"))
 
-    def import_image(self) -> None:
+    def import_image(
+        self, reference: str = IMAGE, files: Mapping[str, str] | None = None, changes: Sequence[str] = ()
+    ) -> None:
+        """Busybox, with ``files`` beside it and ``changes`` (``USER 1000``) in its configuration."""
         tree = self.root / "busybox.tar"
         with tarfile.open(tree, "w") as tar:
             tar.add(shutil.which("busybox") or "", "bin/busybox")
@@ -163,7 +167,11 @@ class PodmanService:
                 entry = tarfile.TarInfo(directory)
                 entry.type, entry.mode = tarfile.DIRTYPE, 0o1777
                 tar.addfile(entry)
-        self.podman("import", "--quiet", str(tree), IMAGE)
+            for path, text in (files or {}).items():
+                entry = tarfile.TarInfo(path)
+                entry.size, entry.mode = len(text), 0o644
+                tar.addfile(entry, io.BytesIO(text.encode()))
+        self.podman("import", "--quiet", *(f"--change={one}" for one in changes), str(tree), reference)
         tree.unlink()
 
 
@@ -226,6 +234,7 @@ class AgentNode:
             "data_dir": str(self.root / "data"),
             "run_dir": str(self.root / "run"),
             "kubelet_dir": str(self.root / "kubelet"),
+            "static_pod_path": str(self.root / "manifests"),
             "podman_socket": str(self.podman.socket),
             "serving": {key: value if key == "port" else str(value) for key, value in serving.items()},
             "log_level": "DEBUG",

@@ -16,6 +16,7 @@ from picluster.api.tolerations import tolerates
 from picluster.api.types import Object
 from picluster_agent.admission import sysctls
 from picluster_agent.admission.critical import NotEnough, is_critical, is_static, shown, to_preempt
+from picluster_agent.podman import confinement
 
 OS_LABEL = "kubernetes.io/os"
 MEMORY_TAINT = {"key": "node.kubernetes.io/memory-pressure", "effect": "NoSchedule"}
@@ -37,12 +38,18 @@ class NodeView:
     unsafe_sysctls: Sequence[str] = ()
     strict_groups: bool = False
     """Whether ``supplementalGroupsPolicy: Strict`` is served."""
+    apparmor: bool = False
+    """Whether the kernel confines by AppArmor."""
+    shutting_down: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
     reason: str
     message: str
+
+
+SHUTDOWN = Rejection("NodeShutdown", "Pod was rejected as the node is shutting down.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,8 @@ def amounts(resources: Object) -> Amounts:
 
 def admit(pod: Object, others: Sequence[Object], node: NodeView) -> Verdict:
     """``others`` are the pods that have their place here already, with the resources that they were given."""
-    refused = _pressure(pod, node) or _sysctls(pod, node) or _kind(pod, node)
+    refused = SHUTDOWN if node.shutting_down else None
+    refused = refused or _pressure(pod, node) or _sysctls(pod, node) or _kind(pod, node)
     if refused is not None:
         return Verdict(refused)
     short, wrong = shortages(pod, others, node), misfits(pod, others, node)
@@ -126,6 +134,8 @@ def _kind(pod: Object, node: NodeView) -> Rejection | None:
     if policy == "Strict" and not node.strict_groups:
         message = "SupplementalGroupsPolicy=Strict is not supported in this node"
         return Rejection("SupplementalGroupsPolicyNotSupported", message)
+    if not node.apparmor and confinement.needs_apparmor(pod):
+        return Rejection("AppArmor", confinement.APPARMOR_REFUSED)
     return None
 
 

@@ -93,7 +93,8 @@ class Podman:
 
     async def mount(self, container_id: str) -> str:
         """Mount the root of a container that does not run; where it is."""
-        return str(await self._document("POST", f"/containers/{container_id}/mount"))
+        async with self._request("POST", f"/containers/{container_id}/mount") as response:
+            return (await response.text()).strip().strip('"')
 
     async def start(self, container_id: str) -> None:
         await self._call("POST", f"/containers/{container_id}/start")
@@ -118,6 +119,16 @@ class Podman:
     async def images(self) -> list[Object]:
         listed: list[Object] = await self._document("GET", "/images/json")
         return listed or []
+
+    async def remove_image(self, image_id: str) -> bool:
+        """Remove an image and its names; whether it went: one that is in use stays, one that is gone is gone."""
+        try:
+            await self._call("DELETE", f"/images/{image_id}", {"force": "false"})
+        except PodmanError as error:
+            if error.status not in (404, 409):
+                raise
+            return error.status == 404
+        return True
 
     async def image(self, reference: str) -> Object | None:
         """The local image that ``reference`` means (id, short name or full name), or ``None``."""

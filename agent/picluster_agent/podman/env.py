@@ -10,6 +10,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from picluster.api.quantity import nanos
 from picluster.api.types import Object
@@ -39,6 +40,12 @@ class NodeFacts:
     """Page sizes that the kernel counts for each control group (``2MB``)."""
     pod_pids_limit: int = 0
     """Processes that one pod may have; 0 for no limit."""
+    seccomp_profiles: Path = Path("/var/lib/picluster/seccomp")
+    """What ``localhostProfile`` is relative to."""
+    seccomp_default: bool = False
+    """Whether a container that says nothing gets the runtime's profile."""
+    apparmor: bool = False
+    """Whether the kernel confines by AppArmor."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from picluster.api.types import Object
+from picluster_agent.podman import layers
 from picluster_agent.podman.env import NodeFacts
+from picluster_agent.podman.identity import Accounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,8 @@ class Mount:
     read_only: bool = False
     propagation: str = "rprivate"
     no_exec: bool = False
+    plain: bool = False
+    """Neither devices nor programs of another user's rights work in it."""
     relabel: bool = False
     """Put the container's SELinux label on the content."""
 
@@ -39,11 +43,18 @@ class Image:
     id: str
     user: str = ""
     stop_signal: str = ""
+    layers: tuple[Path, ...] = ()
+    """Where its files are on the disk, the uppermost layer first."""
 
     @classmethod
     def from_inspect(cls, inspected: Object) -> Image:
         config = inspected.get("Config") or {}
-        return cls(str(inspected["Id"]), str(config.get("User") or ""), str(config.get("StopSignal") or ""))
+        return cls(
+            str(inspected["Id"]),
+            str(config.get("User") or ""),
+            str(config.get("StopSignal") or ""),
+            layers.of_inspect(inspected),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +77,9 @@ class Launch:
     devices: Sequence[Device] = ()
     cgroup_parent: str = ""
     """The pod's control group, below which Podman makes the container's; empty where pods have none."""
+    accounts: Accounts = field(default_factory=Accounts)
+    """The image's users and groups."""
+    pids: Path | None = None
+    """Where the PID namespace is that the pod's containers share (``shareProcessNamespace``)."""
+    runtime: str = ""
+    """The OCI runtime of the pod's runtime class; empty for the node's own."""

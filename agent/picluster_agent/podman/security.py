@@ -1,80 +1,69 @@
-"""From security contexts to users, capabilities and profiles. Pure."""
+"""From security contexts to users, capabilities, profiles and masks. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from picluster.api.types import Object
+from picluster_agent.podman.capabilities import capabilities
+from picluster_agent.podman.confinement import apparmor, seccomp, selinux
 from picluster_agent.podman.env import ConfigError
+from picluster_agent.podman.identity import identity, security_context
 from picluster_agent.podman.launch import Launch
 from picluster_agent.sync import spec
+
+MASKED = ["/proc/asound", "/sys/devices/virtual/powercap"]
+"""What the runtimes of Kubernetes hide beside Podman's own list."""
 
 
 def security(launch: Launch) -> Object:
     """The part of the create body that says who the container runs as and what it may do."""
-    pod_context = launch.pod["spec"].get("securityContext") or {}
-    context = launch.container.get("securityContext") or {}
-    merged = {**{k: v for k, v in pod_context.items() if v is not None}, **context}
-    body: Object = {}
-    user = _user(launch, merged)
-    if user:
-        body["user"] = user
-    groups = [str(group) for group in pod_context.get("supplementalGroups") or ()]
-    if pod_context.get("fsGroup") is not None:
-        groups.append(str(pod_context["fsGroup"]))
-    if groups:
-        body["groups"] = groups
-    capabilities = context.get("capabilities") or {}
-    if added := capabilities.get("add"):
-        body["cap_add"] = [_capability(name) for name in added]
-    if dropped := capabilities.get("drop"):
-        body["cap_drop"] = [_capability(name) for name in dropped]
+    pod, container, node = launch.pod, launch.container, launch.node
+    context = security_context(pod, container)
+    if context.get("runAsNonRoot"):
+        _check_non_root(launch, context)
+    body = _user(launch, context)
     if context.get("privileged"):
         body["privileged"] = True
+    else:
+        root = str(body["user"]).partition(":")[0] in ("0", "root")
+        body.update(capabilities(context, root=root))
+        unmasked = context.get("procMount") == "Unmasked"
+        body.update({"unmask": ["ALL"]} if unmasked else {"mask": MASKED})
     if context.get("readOnlyRootFilesystem"):
         body["read_only_filesystem"] = True
     if context.get("allowPrivilegeEscalation") is False:
         body["no_new_privileges"] = True
-    if context.get("procMount") == "Unmasked":
-        body["unmask"] = ["ALL"]
-    body.update(_seccomp(merged.get("seccompProfile") or {}))
+    body.update(seccomp(context, node.seccomp_profiles, by_default=node.seccomp_default))
+    body.update(apparmor(pod, container, enabled=node.apparmor))
+    body.update(selinux(context))
     return body
 
 
-def _user(launch: Launch, context: Mapping[str, object]) -> str:
-    user, group = context.get("runAsUser"), context.get("runAsGroup")
-    if context.get("runAsNonRoot"):
-        _check_non_root(launch, user)
-    if user is None and group is None:
-        return ""
-    owner = str(user) if user is not None else (launch.image.user.partition(":")[0] or "0")
-    return owner if group is None else f"{owner}:{group}"
+def _user(launch: Launch, context: Object) -> Object:
+    """By number. A name that only the container's own start can look up is left to Podman, which may refuse it."""
+    body: Object = {"manage_password": False}  # an account that the image does not have is not made up
+    who = identity(launch.pod, launch.container, launch.image.user, launch.accounts)
+    if who is None:
+        group = context.get("runAsGroup")
+        user = launch.image.user
+        return {**body, "user": user if group is None else f"{user.partition(':')[0]}:{group}"}
+    body["user"] = f"{who.uid}:{who.gid}"
+    if who.groups:
+        body["groups"] = [str(group) for group in who.groups]
+    return body
 
 
-def _check_non_root(launch: Launch, user: object) -> None:
+def _check_non_root(launch: Launch, context: Object) -> None:
     where = f'(pod: "{spec.full_name(launch.pod)}", container: {launch.container["name"]})'
+    user = context.get("runAsUser")
     if user is not None:
         if user == 0:
             raise ConfigError(f"container's runAsUser breaks non-root policy {where}")
         return
     of_image = launch.image.user.partition(":")[0]
-    if of_image in ("", "0", "root"):
-        raise ConfigError(f"container has runAsNonRoot and image will run as root {where}")
-    if not of_image.isdigit():
+    if of_image and not of_image.isdigit():
         raise ConfigError(
             f"container has runAsNonRoot and image has non-numeric user ({of_image}), "
             f"cannot verify user is non-root {where}"
         )
-
-
-def _capability(name: str) -> str:
-    upper = name.upper()
-    return upper if upper == "ALL" or upper.startswith("CAP_") else f"CAP_{upper}"
-
-
-def _seccomp(profile: Mapping[str, str]) -> Object:
-    if profile.get("type") == "Unconfined":
-        return {"seccomp_profile_path": "unconfined"}
-    if profile.get("type") == "Localhost":
-        return {"seccomp_profile_path": f"/var/lib/picluster/seccomp/{profile['localhostProfile']}"}
-    return {}
+    if not int(of_image or 0):
+        raise ConfigError(f"container has runAsNonRoot and image will run as root {where}")

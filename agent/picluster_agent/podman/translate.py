@@ -11,6 +11,7 @@ from picluster_agent.podman.env import expand
 from picluster_agent.podman.launch import Image, Launch, Mount
 from picluster_agent.podman.limits import limits
 from picluster_agent.podman.security import security
+from picluster_agent.podman.sysctls import PING, sandbox_sysctls
 from picluster_agent.sync import spec
 
 LABEL_UID = "io.kubernetes.pod.uid"
@@ -23,7 +24,8 @@ LABEL_SANDBOX = "picluster.io/sandbox"
 LABEL_GRACE = "picluster.io/grace-period-s"
 LABEL_SIGNAL = "picluster.io/stop-signal"
 
-LOG_BYTES_MAX = 10 * 1024 * 1024
+LOG_BYTES_MAX = 1 << 30
+"""Where conmon throws a log away, if no agent has rotated it long before."""
 
 
 def container_name(pod: Object, name: str, attempt: int) -> str:
@@ -39,12 +41,13 @@ def create_body(launch: Launch) -> Object:
         "name": container_name(pod, container["name"], launch.attempt),
         "image": launch.image.id,
         "labels": _labels(launch),
-        "env": {"HOSTNAME": spec.hostname(pod), **launch.env},
+        "env": _environment(launch),
+        "unsetenv": ["container"] if container.get("tty") else ["container", "TERM"],
         "restart_policy": "no",
         "systemd": "false",
         "use_image_hosts": True,
         "use_image_resolve_conf": True,
-        "image_volume_mode": "tmpfs",
+        "image_volume_mode": "anonymous",  # on the disk, and gone with the container
         "healthconfig": {"Test": ["NONE"]},
         "log_configuration": {"driver": "k8s-file", "path": str(launch.log_path), "size": LOG_BYTES_MAX},
         "mounts": [_mount(mount) for mount in launch.mounts],
@@ -54,17 +57,27 @@ def create_body(launch: Launch) -> Object:
     if args := container.get("args"):
         body["command"] = [expand(word, launch.env) for word in args]
     if work_dir := container.get("workingDir"):
-        body["work_dir"] = work_dir
+        body.update(work_dir=work_dir, create_working_dir=True)
+    if launch.runtime:
+        body["oci_runtime"] = launch.runtime
     if container.get("stdin"):
         body["stdin"] = True
     if container.get("tty"):
         body["terminal"] = True
     if launch.devices:
         body["devices"] = [{"path": f"{one.source}:{one.target}:{one.permissions}"} for one in launch.devices]
+    if not spec.host_network(pod):  # also here, or the defaults of Podman's configuration would come after the pod's
+        body["sysctl"] = {name: value for name, value in sandbox_sysctls(pod["spec"]).items() if name == PING}
     body.update(_namespaces(launch))
     body.update(limits(launch))
     body.update(security(launch))
     return body
+
+
+def _environment(launch: Launch) -> Object:
+    """On the node's network the host name is the node's, which Podman tells by itself."""
+    own = {} if spec.host_network(launch.pod) else {"HOSTNAME": spec.hostname(launch.pod)}
+    return {**own, **launch.env}
 
 
 def _labels(launch: Launch) -> dict[str, str]:
@@ -89,7 +102,7 @@ def stop_signal(container: Object, image: Image) -> str:
 
 def _mount(mount: Mount) -> Object:
     options = ["rbind", "ro" if mount.read_only else "rw", mount.propagation]
-    options += ["noexec"] * mount.no_exec + ["z"] * mount.relabel
+    options += ["noexec"] * mount.no_exec + ["nosuid", "nodev"] * mount.plain + ["z"] * mount.relabel
     return {"type": "bind", "source": str(mount.source), "destination": mount.target, "options": options}
 
 
@@ -105,6 +118,8 @@ def _namespaces(launch: Launch) -> Object:
         for kind in ("net", "ipc", "uts")
     }
     body["pidns"] = {"nsmode": "host" if pod_spec.get("hostPID") else "private"}
-    if launch.target_pid and not pod_spec.get("hostPID"):
+    if launch.pids is not None:
+        body["pidns"] = {"nsmode": "path", "value": str(launch.pids)}
+    elif launch.target_pid and not pod_spec.get("hostPID"):
         body["pidns"] = {"nsmode": "path", "value": f"/proc/{launch.target_pid}/ns/pid"}
     return body

@@ -14,6 +14,7 @@ from picluster.api.meta import new_uid
 from picluster.api.resources import RUNTIME_CLASSES
 from picluster.api.types import Object
 from picluster_agent import kernel, pause
+from picluster_agent.cgroups.groups import OWN_V1
 from picluster_agent.podman import runtimes
 from picluster_agent.podman.env import ConfigError
 from picluster_agent.podman.sysctls import sandbox_sysctls
@@ -83,11 +84,12 @@ def _shares_processes(pod_spec: Object) -> bool:
 
 
 def _pause_groups(runtime: Runtime, context: PodContext) -> list[Path]:
-    """A control group below the pod's, in every tree: what has groups below it holds no process itself."""
+    """A control group below the pod's, in the agent's trees: what has groups below it holds no process itself."""
     hierarchy = runtime.groups.hierarchy
     if hierarchy is None or not context.group:
         return []
-    return [directory / PAUSE_GROUP for directory in hierarchy.directories(context.group) if directory.is_dir()]
+    trees = dict.fromkeys(hierarchy.trees[one] for one in OWN_V1 if one in hierarchy.trees)
+    return [top / context.group / PAUSE_GROUP for top in trees]
 
 
 def _renew(
