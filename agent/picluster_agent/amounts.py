@@ -23,6 +23,7 @@ SIGNALS = (
     "pid.available",
 )
 RESERVABLE = ("cpu", "memory", "ephemeral-storage", "pid")
+LOG_BYTES_MIN, LOG_BYTES_MAX = 16 << 10, 256 << 20
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -40,6 +41,17 @@ def duration_s(text: str) -> float:
 def duration(key: str, given: Any) -> str:
     """A duration, checked and kept as it was written."""
     duration_s(str(given))
+    return str(given)
+
+
+def log_size(key: str, given: Any) -> str:
+    """A size at which logs are rotated: enough for a line, and far below that where conmon throws one away."""
+    try:
+        size_bytes = value(str(given))
+    except ValueError:
+        size_bytes = 0
+    if not LOG_BYTES_MIN <= size_bytes <= LOG_BYTES_MAX:
+        raise ValueError(f"must be a quantity of bytes from 16Ki to 256Mi, not {given!r}")
     return str(given)
 
 

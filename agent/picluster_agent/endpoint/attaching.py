@@ -12,10 +12,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from picluster.api.types import Object
-from picluster_agent.endpoint import logfile
 from picluster_agent.endpoint.channels.session import STDERR, STDOUT, Session, Wanted
 from picluster_agent.endpoint.execution import exit_status, failure_status
-from picluster_agent.endpoint.logfile import LogOptions
+from picluster_agent.logs import logfile
+from picluster_agent.logs.logfile import LogOptions
 from picluster_agent.podman.monitor import Input, Monitor
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
 from picluster.api.meta import parse_time
+from picluster.api.types import Object
 from picluster.util.clock import Clock
-from picluster_agent.endpoint.logfile import LogOptions, read
 from picluster_agent.endpoint.lookup import Lookup, flag
+from picluster_agent.logs.logfile import LogOptions, read
 from picluster_agent.sync import spec
 from picluster_agent.sync.model import Seen, State
 from picluster_agent.sync.worker import PodWorker
+
+WAITING = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}
+"""Reasons that the kubelet says in other words."""
 
 
 class Logs:
@@ -22,41 +28,62 @@ class Logs:
         router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
-        worker, container = self._lookup.find(request)
+        worker, container = self._lookup.logged(request)
         try:
             options = log_options(dict(request.query), self._clock.now())
         except ValueError as error:
-            raise web.HTTPBadRequest(text=f"{error}\n") from error
+            raise web.HTTPBadRequest(text=str(error)) from error
         seen = self._attempt(worker, container, previous=flag(request.query.get("previous", "")))
         path = worker.context.paths.log(container, seen.attempt)
-        if not path.exists():
-            raise web.HTTPNotFound(text=f"the log of container {container!r} is not on this node any more\n")
         response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
         await response.prepare(request)
         try:
             async for piece in read(path, options, lambda: self._lookup.runs(worker, seen.id)):
                 await response.write(piece)
+        except FileNotFoundError:
+            await response.write(f"unable to retrieve container logs for podman://{seen.id}".encode())
         except ConnectionError:
             return response
         await response.write_eof()
         return response
 
     def _attempt(self, worker: PodWorker, container: str, *, previous: bool) -> Seen:
-        """The container whose log is meant: the newest, or the last one that has ended before it."""
-        pod, name = worker.context.pod, worker.context.name
         attempts = [one for one in self._lookup.seen(worker.context.uid) if one.name == container]
-        attempts = sorted((one for one in attempts if one.state is not State.CREATED), key=lambda one: one.attempt)
-        if previous:
-            ended = [one for one in attempts if not one.running]
-            if not ended:
-                text = f'previous terminated container "{container}" in pod "{name}" not found\n'
-                raise web.HTTPBadRequest(text=text)
-            return ended[-1]
-        if not attempts:
-            waiting = "PodInitializing" if spec.init_containers(pod) else "ContainerCreating"
-            text = f'container "{container}" in pod "{name}" is waiting to start: {waiting}\n'
-            raise web.HTTPBadRequest(text=text)
-        return attempts[-1]
+        try:
+            return chosen(worker.context.pod, container, attempts, previous=previous)
+        except LookupError as error:
+            raise web.HTTPBadRequest(text=str(error.args[0])) from error
+
+
+def chosen(pod: Object, container: str, attempts: Sequence[Seen], *, previous: bool) -> Seen:
+    """The attempt whose log is meant; raises ``LookupError`` with the kubelet's words (``validateContainerLogStatus``).
+
+    That is the newest, or with ``previous`` the one that is its last state: the newest itself while the next attempt is
+    being waited for. PURE.
+    """
+    named = f'container "{container}" in pod "{pod["metadata"]["name"]}"'
+    waiting = _waiting_reason(pod, container)
+    run = sorted((one for one in attempts if one.state is not State.CREATED), key=lambda one: one.attempt)
+    if previous:
+        ended = run if run and not run[-1].running and waiting else run[:-1]
+        if not ended:
+            raise LookupError(f"previous terminated {named} not found")
+        return ended[-1]
+    if run:
+        return run[-1]
+    if not waiting:
+        waiting = "PodInitializing" if spec.init_containers(pod) else "ContainerCreating"
+    raise LookupError(f"{named} is waiting to start: {WAITING.get(waiting, waiting)}")
+
+
+def _waiting_reason(pod: Object, container: str) -> str:
+    """Why the container waits, as the API server was told; nothing when it does not."""
+    status = pod.get("status") or {}
+    for group in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        for one in status.get(group) or ():
+            if one["name"] == container:
+                return str(((one.get("state") or {}).get("waiting") or {}).get("reason") or "")
+    return ""
 
 
 def log_options(query: dict[str, str], now_s: float) -> LogOptions:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from aiohttp import web
 
+from picluster_agent.logs.rotation import Written
 from picluster_agent.sync import spec
 from picluster_agent.sync.manager import PodManager
 from picluster_agent.sync.model import Seen
@@ -37,6 +38,20 @@ class Lookup:
             name = worker.context.name
             raise web.HTTPNotFound(text=f'container "{container}" not found in pod "{name}"\n')
         return worker, container
+
+    def logged(self, request: web.Request) -> tuple[PodWorker, str]:
+        """The same for a log, where the kubelet names the pod that is not there."""
+        namespace, name = request.match_info["namespace"], request.match_info["pod"]
+        if self.pods.find(namespace, name) is None:
+            raise web.HTTPNotFound(text=f'pod "{name}" does not exist\n')
+        return self.find(request)
+
+    def written_logs(self) -> Iterator[Written]:
+        """The logs of all running containers."""
+        for worker in self.pods.workers():
+            for one in self.seen(worker.context.uid):
+                if one.running:
+                    yield Written(one.id, worker.context.paths.log(one.name, one.attempt))
 
     def runs(self, worker: PodWorker, container_id: str) -> bool:
         return any(one.id == container_id and one.running for one in self.seen(worker.context.uid))

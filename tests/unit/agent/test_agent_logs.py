@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from picluster_agent.endpoint.logfile import LogOptions, read, render
-from picluster_agent.endpoint.segments import tail_start
-from picluster_agent.endpoint.logs import log_options
+from picluster_agent.endpoint.logs import chosen, log_options
+from picluster_agent.logs.logfile import LogOptions, read, render
+from picluster_agent.logs.rotation import compress, make_room, step
+from picluster_agent.logs.segments import tail_start
+from picluster_agent.sync.model import Seen, State
 
 
 def line(text: str, *, second: int = 0, stream: str = "stdout", tag: str = "F") -> bytes:
@@ -93,6 +96,124 @@ async def test_following_sees_what_comes_and_a_log_begun_anew(tmp_path: Path) ->
     runs[0] = False
     await reader
     assert bytes(got) == b"one\ntwo\nthree\nlast\n"
+
+
+def rotated(path: Path, stamp: str, *numbers: int, packed: bool = False) -> None:
+    """A rotated file of the log with these lines, last written in second 1000 + the last of them."""
+    file = path.with_name(f"{path.name}.{stamp}")
+    file.write_bytes(b"".join(line(f"line {number}", second=number) for number in numbers))
+    os.utime(file, (1000 + numbers[-1],) * 2)
+    if packed:
+        compress(file)
+
+
+async def test_all_files_of_a_log_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    rotated(path, "20260101-000001", 0, 1, packed=True)
+    rotated(path, "20260101-000002", 2, 3, packed=True)
+    rotated(path, "20260101-000003", 4, 5)
+    path.write_bytes(line("line 6", second=6))
+    (tmp_path / "0.log.20260101-000004.gz.tmp").write_bytes(b"half")
+    whole = "".join(f"line {number}\n" for number in range(7)).encode()
+    assert await text_of(path) == whole
+    for count in range(9):
+        assert await text_of(path, tail_lines=count) == b"".join(whole.splitlines(keepends=True)[max(7 - count, 0) :])
+    assert await text_of(path, since_s=1004.5) == b"line 4\nline 5\nline 6\n"  # files from before are not opened
+    (tmp_path / "0.log.20260101-000002.gz").write_bytes(b"cut off by a loss of power")
+    assert await text_of(path) == whole.replace(b"line 2\nline 3\n", b"")
+    path.unlink()
+    assert await text_of(path, tail_lines=1) == b"line 5\n"
+
+
+class Conmon:
+    """Begins a new log when it is told, as conmon does."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.written = path, 0
+        self.file = path.open("wb", buffering=0)
+
+    def say(self, count: int) -> None:
+        for _ in range(count):
+            self.file.write(line(f"{self.written}", second=self.written % 60))
+            self.written += 1
+
+    def reopen_log(self) -> None:
+        self.say(1)
+        fresh = self.path.with_name("fresh")
+        self.file.close()
+        self.file = fresh.open("wb", buffering=0)
+        fresh.rename(self.path)
+
+
+async def test_rotation_loses_nothing_and_keeps_so_many_files(tmp_path: Path) -> None:
+    path, runs, got = tmp_path / "0.log", [True], bytearray()
+    conmon = Conmon(path)
+
+    async def follow() -> None:
+        async for piece in read(path, LogOptions(follow=True), lambda: runs[0]):
+            got.extend(piece)
+
+    reader = asyncio.ensure_future(follow())
+    for number in range(8):
+        conmon.say(5)
+        await asyncio.sleep(0.01)
+        make_room(path, 4)
+        step(path, conmon, f"20260101-{number:06d}")  # type: ignore[arg-type]
+        if number % 3 == 0:
+            await asyncio.sleep(0.05)
+        assert len(list(tmp_path.iterdir())) <= 4
+    conmon.say(1)
+    runs[0] = False
+    async with asyncio.timeout(10):
+        await reader
+    conmon.file.close()
+    numbers = [int(one) for one in bytes(got).split()]
+    assert numbers == list(range(conmon.written))
+    assert sorted(one.name for one in tmp_path.iterdir()) == [
+        "0.log", "0.log.20260101-000005.gz", "0.log.20260101-000006.gz", "0.log.20260101-000007"
+    ]  # fmt: skip
+    assert [int(one) for one in (await text_of(path)).split()] == list(range(30, conmon.written))
+
+
+def test_a_container_that_ended_during_a_rotation_keeps_its_log(tmp_path: Path) -> None:
+    class Gone:
+        def reopen_log(self) -> None:
+            raise OSError("nobody reads")
+
+    path = tmp_path / "0.log"
+    path.write_bytes(line("last"))
+    with pytest.raises(OSError, match="nobody reads"):
+        step(path, Gone(), "20260101-000000")  # type: ignore[arg-type]
+    assert [one.name for one in tmp_path.iterdir()] == ["0.log"]
+
+
+def attempt(number: int, state: State = State.EXITED) -> Seen:
+    return Seen(id=f"id{number}", name="web", attempt=number, state=state)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "waiting", "previous", "expected"),
+    [
+        ((attempt(0, State.RUNNING),), "", False, "id0"),
+        ((attempt(0), attempt(1, State.RUNNING)), "", True, "id0"),
+        ((attempt(0),), "CrashLoopBackOff", True, "id0"),
+        ((attempt(0),), "CrashLoopBackOff", False, "id0"),
+        ((attempt(0),), "", True, 'previous terminated container "web" in pod "p" not found'),
+        ((attempt(0, State.CREATED),), "", False, 'container "web" in pod "p" is waiting to start: ContainerCreating'),
+        ((), "PodInitializing", False, 'container "web" in pod "p" is waiting to start: PodInitializing'),
+        ((), "ErrImagePull", False, "container \"web\" in pod \"p\" is waiting to start: image can't be pulled"),
+        ((), "ImagePullBackOff", False,
+         'container "web" in pod "p" is waiting to start: trying and failing to pull image'),
+    ],
+)  # fmt: skip
+def test_whose_log_is_meant(attempts: tuple[Seen, ...], waiting: str, previous: bool, expected: str) -> None:
+    state = {"waiting": {"reason": waiting}} if waiting else {"terminated": {}}
+    pod = {"metadata": {"name": "p"}, "spec": {}, "status": {"containerStatuses": [{"name": "web", "state": state}]}}
+    try:
+        found = chosen(pod, "web", attempts, previous=previous).id
+    except LookupError as error:
+        found = error.args[0]
+    assert found == expected
 
 
 def test_the_query() -> None:

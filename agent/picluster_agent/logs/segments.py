@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import zlib
 from pathlib import Path
 from typing import IO, cast
 
@@ -43,44 +44,80 @@ def open_segment(path: Path) -> IO[bytes]:
         return cast("IO[bytes]", gzip.open(f"{path}{COMPRESSED}", "rb"))
 
 
-def begin(path: Path, since_s: float | None, tail_lines: int | None) -> IO[bytes]:
-    """The file where reading begins, positioned: the oldest, unless its lines are from before ``since_s`` (epoch), or
-    before the last ``tail_lines``. Raises ``FileNotFoundError`` when there is none.
-    """
-    best: IO[bytes] | None = None
-    for one in reversed([*rotated(path), path]):
-        try:
-            file = open_segment(one)
-            if best is not None and since_s is not None and os.fstat(file.fileno()).st_mtime < since_s:
-                file.close()
+class Cursor:
+    """A place in a log: ``file`` is the one that is read. Names and inodes tell the order; a board's clock may jump."""
+
+    def __init__(self, path: Path, since_s: float | None, tail_lines: int | None) -> None:
+        """Begin at the oldest file, unless its lines are from before ``since_s`` (epoch), or before the last
+        ``tail_lines``. Raises ``FileNotFoundError`` when there is none.
+        """
+        self._path = path
+        listed = rotated(path)
+        begun: tuple[IO[bytes], int] | None = None
+        for index in range(len(listed), -1, -1):
+            try:
+                file = open_segment(listed[index] if index < len(listed) else path)
+                if begun is not None and since_s is not None and os.fstat(file.fileno()).st_mtime < since_s:
+                    file.close()
+                    break
+                offset = 0
+                if tail_lines is not None:
+                    offset, tail_lines = tail_start(file, tail_lines)
+                file.seek(offset)
+            except (OSError, EOFError, zlib.error):
+                continue  # removed meanwhile, or cut off by a loss of power
+            if begun is not None:
+                begun[0].close()
+            begun = file, index
+            if tail_lines == 0:
                 break
-            offset = 0
-            if tail_lines is not None:
-                offset, tail_lines = tail_start(file, tail_lines)
-            file.seek(offset)
-        except (OSError, EOFError):
-            continue  # removed meanwhile, or cut off by a loss of power
-        if best is not None:
-            best.close()
-        best = file
-        if tail_lines == 0:
-            break
-    if best is None:
-        raise FileNotFoundError(path)
-    return best
+        if begun is None:
+            raise FileNotFoundError(path)
+        self.file = begun[0]
+        self._passed = {_name(one) for one in listed[: begun[1] + 1]}
+        """The rotated files that are not to come any more."""
 
-
-def following(path: Path, file: IO[bytes]) -> Path | None:
-    """What comes after ``file``, a file of the log at ``path`` that may have been rotated since it was opened."""
-    own = os.fstat(file.fileno())
-    for one in (*rotated(path), path):
+    def following(self) -> Path | None:
+        """What comes after ``file``, which may have been rotated, and compressed, since it was opened."""
+        own = os.fstat(self.file.fileno())
+        for one in rotated(self._path):
+            if _name(one) in self._passed:
+                continue
+            try:
+                found = one.stat()
+            except OSError:
+                continue
+            compressed = one.suffix == COMPRESSED and found.st_mtime_ns == own.st_mtime_ns
+            if found.st_ino != own.st_ino and not compressed:
+                return one
+            self._passed.add(_name(one))
         try:
-            found = one.stat()
+            return self._path if self._path.stat().st_ino != own.st_ino else None
         except OSError:
-            continue
-        if found.st_ino != own.st_ino and (one == path or found.st_mtime_ns > own.st_mtime_ns):
-            return one
-    return None
+            return None
+
+    def advance(self, path: Path) -> None:
+        """Go on with ``path``, which was ``following``; one that is gone by now is passed over."""
+        if path != self._path:
+            self._passed.add(_name(path))
+        try:
+            file = open_segment(path)
+        except OSError:
+            return
+        self.file.close()
+        self.file = file
+
+
+def _name(path: Path) -> str:
+    return path.name.removesuffix(COMPRESSED)
+
+
+def some_lines(file: IO[bytes]) -> list[bytes]:
+    """The next lines, the last perhaps not whole; what a loss of power left unreadable counts as the end."""
+    try:
+        return file.readlines(BLOCK_BYTES)
+    except (OSError, EOFError, zlib.error):
+        return []
 
 
 def tail_start(file: IO[bytes], lines: int) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from picluster.api.meta import parse_time
 from picluster_agent import kernel
-from picluster_agent.endpoint import segments
+from picluster_agent.logs import segments
 
 LOOK_AGAIN_S = 1.0
 """A reader that follows asks at least this often whether anything can come."""
@@ -84,27 +84,27 @@ async def read(path: Path, options: LogOptions, running: Callable[[], bool]) -> 
 async def lines(path: Path, options: LogOptions, running: Callable[[], bool]) -> AsyncIterator[list[bytes]]:
     """Whole lines of the log's files, in the order in which they were written; raises ``FileNotFoundError``."""
     with _Changes(path.parent if options.follow else None) as changes:
-        file = segments.begin(path, options.since_s, options.tail_lines)
+        cursor = segments.Cursor(path, options.since_s, options.tail_lines)
         upcoming: Path | None = None
         held = b""
         try:
             while True:
                 more = running()
-                if found := file.readlines(segments.BLOCK_BYTES):
+                if found := segments.some_lines(cursor.file):
                     found[0], held = held + found[0], b""
                     if not found[-1].endswith(b"\n"):
                         held = found.pop()
                     yield found
                     await asyncio.sleep(0)
                 elif upcoming is not None:  # this one is read to its end, and nothing is written to it any more
-                    file.close()
-                    file, upcoming, held = segments.open_segment(upcoming), None, b""
-                elif (upcoming := segments.following(path, file)) is None:
+                    cursor.advance(upcoming)
+                    upcoming, held = None, b""
+                elif (upcoming := cursor.following()) is None:
                     if not options.follow or not more:
                         return
                     await changes.wait()
         finally:
-            file.close()
+            cursor.file.close()
 
 
 class _Changes:
