@@ -157,6 +157,9 @@ def recursive_works(release: str) -> bool:
         return False
 
 
+RECURSIVE_WORKS = recursive_works(os.uname().release)
+
+
 def statuses(container: Object, *, recursive_works: bool) -> list[Object]:
     """``volumeMounts`` of a container's status: what was made of each (KEP-3857)."""
     listed = []

@@ -103,7 +103,7 @@ def release_shared(plugins: Path, used: Sequence[str]) -> None:
         return
     for place in root.iterdir():
         if place.name not in used:
-            kernel.unmount(place)
+            kernel.unmount_tree(place)
             place.rmdir()
 
 

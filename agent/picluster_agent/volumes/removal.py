@@ -31,14 +31,14 @@ def tear_down(pod_dir: Path) -> None:
 
     Raises ``OSError`` while something is left; then it is tried again.
     """
-    _unmount_all(pod_dir / "volume-subpaths")
+    kernel.unmount_tree(pod_dir / "volume-subpaths")
     remove_tree(pod_dir / "volume-subpaths")
     volumes = pod_dir / "volumes"
     csi = volumes / layout.PLUGINS["csi"]
     for plugin in _entries(volumes):
         if plugin == csi:
             continue
-        _unmount_all(plugin)
+        kernel.unmount_tree(plugin)
         if plugin.name in {layout.PLUGINS[kind] for kind in layout.OURS}:
             remove_tree(plugin)
         else:
@@ -54,11 +54,6 @@ def _entries(directory: Path) -> list[Path]:
         return sorted(directory.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _unmount_all(directory: Path) -> None:
-    for point in kernel.mount_points(directory):
-        kernel.unmount(point)
 
 
 def remove_tree(path: Path) -> None:

@@ -74,8 +74,7 @@ def _present(root: int, parts: list[str]) -> int:
 
 def bind(descriptor: int, place: Path, *, recursive_read_only: bool = False) -> None:
     """Mount what a descriptor stands for at ``place``, instead of what an earlier start mounted there."""
-    while kernel.is_mount(place):
-        kernel.unmount(place)
+    kernel.unmount_tree(place)
     place.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
     _target(place, stat.S_ISDIR(os.fstat(descriptor).st_mode))
     if recursive_read_only:

@@ -206,11 +206,6 @@ def _mount_options(
     mount: Object, container: Object, context: PodContext, path: str, index: int, failures: Failures
 ) -> None:
     sub_path, expression = mount.get("subPath"), mount.get("subPathExpr")
-    if "image" in context.volumes.get(mount.get("name", ""), {}):
-        for field in ("subPath", "subPathExpr"):
-            if mount.get(field):
-                detail = "not allowed in image volume sources"
-                failures.append(invalid_value(f"{path}[{index}].{field}", mount[field], detail))
     if sub_path:
         local_path(sub_path, f"{path}.subPath", failures)
     if expression:

@@ -71,7 +71,6 @@ async def tear_down(runtime: Runtime, context: PodContext) -> None:
     directory = context.paths.volumes / layout.PLUGINS["image"]
     if not directory.is_dir():
         return
-    for point in kernel.mount_points(directory):
-        kernel.unmount(point)
+    kernel.unmount_tree(directory)
     for left in await runtime.podman.containers(f"{LABEL}={context.uid}"):
         await runtime.podman.remove(left["Id"])

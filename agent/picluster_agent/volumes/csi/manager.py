@@ -386,8 +386,7 @@ def _parent(target: Path) -> None:
 
 def _remove_target(target: Path) -> None:
     """An empty directory or file; a mount that the driver has left is taken away, never entered."""
-    for point in kernel.mount_points(target):
-        kernel.unmount(point)
+    kernel.unmount_tree(target)
     if target.is_dir():
         target.rmdir()
     else:

@@ -150,4 +150,4 @@ def attachment_name(handle: str, driver: str, node: str) -> str:
 
 def ephemeral_handle(uid: str, name: str) -> str:
     """The handle of an inline volume: made of the pod and its name for it."""
-    return "csi-" + hashlib.sha256(f"{name}{uid}".encode()).hexdigest()
+    return "csi-" + hashlib.sha256(f"{uid}{name}".encode()).hexdigest()
