@@ -19,7 +19,7 @@ from pathlib import Path
 from picluster_agent import kernel
 
 CLONE_NEWPID = 0x20000000
-_SCRIPT = "read word && trap '' CHLD && exec sleep infinity"
+_SCRIPT = "read word && exec env --ignore-signal=CHLD sleep infinity"
 _END_MAX_S = 2.0
 _END_POLL_S = 0.005
 

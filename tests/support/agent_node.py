@@ -233,6 +233,7 @@ class AgentNode:
             "kubeconfig": str(paths["kubeconfig"]),
             "data_dir": str(self.root / "data"),
             "run_dir": str(self.root / "run"),
+            "local_path_dir": str(self.root / "storage"),
             "kubelet_dir": str(self.root / "kubelet"),
             "static_pod_path": str(self.root / "manifests"),
             "podman_socket": str(self.podman.socket),
