@@ -101,6 +101,11 @@ class Node:
         """Something that the status says may be different: look now."""
         self._changed.set()
 
+    def shuts_down(self, said: str) -> None:
+        """The board begins to shut down, or does not after all; ``said`` is the event."""
+        self._tell([events.NodeEvent(events.NORMAL, "Shutdown", said)])
+        self._changed.set()
+
     @property
     def current(self) -> Object | None:
         """The Node as the API server was last heard to have it."""
