@@ -152,6 +152,9 @@ class PodResources:
         """The pods that have their place here, with what they were granted."""
         return [held.granted for held in self._pods.values() if not held.over]
 
+    def uids(self) -> list[str]:
+        return [uid for uid, held in self._pods.items() if not held.over]
+
     def _others(self, held: _Held) -> list[Object]:
         return [one.granted for one in self._pods.values() if one is not held and not one.over]
 

@@ -1,0 +1,43 @@
+"""The node kept usable, put together: garbage is collected, and pods go before the machine is at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from picluster_agent.config import Config
+from picluster_agent.eviction.manager import EvictionManager
+from picluster_agent.garbage.collector import Collector
+from picluster_agent.node.events import reference
+from picluster_agent.stats.disks import STORAGE, DiskMeter
+from picluster_agent.sync.context import Runtime
+
+
+class Upkeep:
+    """``on_pressure`` is called when the node has come under pressure, or out of it."""
+
+    def __init__(self, config: Config, runtime: Runtime, disks: DiskMeter, on_pressure: Callable[[], None]) -> None:
+        node, resources = reference(config.node_name), runtime.resources
+        self._garbage = Collector(
+            config, runtime.podman, runtime.actual, runtime.recorder, node, runtime.clock, resources.uids, STORAGE
+        )
+        self.eviction = EvictionManager(
+            config,
+            runtime.groups.hierarchy,
+            resources,
+            runtime.actual,
+            self._garbage,
+            runtime.recorder,
+            node,
+            runtime.clock,
+            disks.disks,
+            on_pressure,
+            STORAGE,
+        )
+
+    def start(self) -> None:
+        self._garbage.start()
+        self.eviction.start()
+
+    async def close(self) -> None:
+        await self.eviction.close()
+        await self._garbage.close()
