@@ -8,7 +8,7 @@ needs one: most boards have none.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ class Storage:
         self._kubelet_dir = self._told_dir = kubelet_dir
         self._registry = watch.Registry(data_dir / watch.REGISTRY, self._sockets_changed)
         self._users: dict[str, set[str]] = {}
+        self._waiting: dict[str, Callable[[], None]] = {}
         self._csi: Csi | None = None
 
     @property
@@ -41,7 +42,9 @@ class Storage:
         if self._csi is None:
             from picluster_agent.volumes.csi.manager import Csi
 
-            self._csi = Csi(self._client, self._clock, self._node_name, self._data_dir, self._told_dir)
+            self._csi = Csi(
+                self._client, self._clock, self._node_name, self._data_dir, self._told_dir, self._driver_came
+            )
         return self._csi
 
     def take(self, volume: Volume, uid: str) -> bool:
@@ -54,6 +57,7 @@ class Storage:
 
     async def release(self, uid: str) -> None:
         """A pod is over, its mounts are gone: let go what it shared with others."""
+        self._waiting.pop(uid, None)
         for users in self._users.values():
             users.discard(uid)
         self._users = {name: users for name, users in self._users.items() if users}
@@ -64,16 +68,24 @@ class Storage:
         pattern = f"*/volumes/{layout.PLUGINS['local']}/*"
         return [place.name for place in (self._data_dir / "pods").glob(pattern)]
 
+    def _driver_came(self) -> None:
+        for try_again in list(self._waiting.values()):
+            try_again()
+
     def volumes_in_use(self) -> Sequence[str]:
         """``status.volumesInUse`` of the node: volumes that must not be detached from it."""
         return self._csi.in_use() if self._csi is not None else ()
 
-    async def mount(self, uid: str, pod: Pod, volume: Volume) -> Place:
-        """Have a volume of CSI published for a pod; raises ``VolumeError``."""
-        return await self.csi.mount(uid, pod, volume)
+    async def mount(self, uid: str, pod: Pod, volume: Volume, try_again: Callable[[], None]) -> Place:
+        """Have a volume of CSI published for a pod; raises ``VolumeError``, and tells when a driver has come."""
+        self._waiting[uid] = try_again
+        place = await self.csi.mount(uid, pod, volume)
+        self._waiting.pop(uid, None)
+        return place
 
-    async def unmount(self, pod_dir: Path, uid: str) -> None:
-        """Have a pod's volumes of CSI unpublished, and unstaged by their last user; raises ``VolumeError``."""
+    async def unmount(self, pod_dir: Path, uid: str, try_again: Callable[[], None]) -> None:
+        """Have a pod's volumes of CSI unpublished, and unstaged by their last user; raises as ``mount``."""
+        self._waiting[uid] = try_again
         if (pod_dir / "volumes" / layout.PLUGINS["csi"]).is_dir() or self._has_devices(uid):
             await self.csi.unmount(pod_dir, uid)
 

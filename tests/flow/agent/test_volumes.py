@@ -10,39 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pod_volumes import FOLLOWS_S, absent, at, bound, claims, none_below, pod_dir, ready, says, sh
 
-from picluster.api.meta import condition_is
-from picluster.api.resources import CONFIGMAPS, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, SECRETS
+from picluster.api.resources import CONFIGMAPS, PODS, SECRETS
 from picluster.client import PatchType
 from picluster_agent import kernel
 
 pytestmark = [pytest.mark.lab]
 
-FOLLOWS_S = 5.0
-"""How soon a volume follows its object; the kubelet's promise is a minute."""
 PLUGINS = "kubernetes.io~"
-
-
-def ready(pod: dict[str, Any]) -> bool:
-    return condition_is(pod, "Ready")
-
-
-def pod_dir(node: Any, pod: dict[str, Any]) -> Path:
-    return Path(node.root / "data" / "pods" / pod["metadata"]["uid"])
-
-
-async def sh(node: Any, pod: dict[str, Any], script: str, name: str = "web") -> str:
-    """What a script says in a container."""
-    status = next(one for one in pod["status"]["containerStatuses"] if one["name"] == name)
-    container_id = status["containerID"].removeprefix("podman://")
-    return str(await asyncio.to_thread(node.podman.podman, "exec", container_id, "sh", "-c", script))
-
-
-async def says(node: Any, pod: dict[str, Any], script: str, text: str, timeout_s: float = FOLLOWS_S) -> None:
-    async def look() -> bool:
-        return (await sh(node, pod, script)).strip() == text
-
-    await node.eventually(look, f"{script!r} to say {text!r}", timeout_s)
 
 
 def config(name: str, **data: str) -> dict[str, Any]:
@@ -184,10 +160,6 @@ async def test_what_a_container_may_do_with_a_volume(shared_node: Any, make_pod:
             kernel.unmount(point)
 
 
-async def absent(path: Path) -> bool:
-    return not path.exists()
-
-
 async def test_a_sub_path_that_cannot_be_is_repaired(shared_node: Any, make_pod: Any, box: Any) -> None:
     """[sig-node] Variable Expansion …: a failing subpath expansion can be modified during its lifecycle."""
     node = shared_node
@@ -251,40 +223,12 @@ async def test_many_volumes_do_not_race(shared_node: Any, make_pod: Any, box: An
 # -- data that outlives its pod ----------------------------------------------------------------------------------------
 
 
-async def bound(node: Any, name: str, source: dict[str, Any], **spec: Any) -> None:
-    """A volume and a claim that are bound to each other, as the binder leaves them."""
-    modes = spec.pop("accessModes", ["ReadWriteOnce"])
-    shape = {"accessModes": modes, "storageClassName": "", "volumeMode": spec.get("volumeMode", "Filesystem")}
-    claim = await node.client.create(
-        PERSISTENT_VOLUME_CLAIMS,
-        {
-            "metadata": {"name": name, "namespace": "default"},
-            "spec": {**shape, "volumeName": name, "resources": {"requests": {"storage": "1Mi"}}},
-        },
-    )
-    reference = {"kind": "PersistentVolumeClaim", "name": name, "namespace": "default", "uid": claim["metadata"]["uid"]}
-    volume = {**shape, "capacity": {"storage": "1Mi"}, "claimRef": reference, **source, **spec}
-    await node.client.create(PERSISTENT_VOLUMES, {"metadata": {"name": name}, "spec": volume})
-    status = {"status": {"phase": "Bound", "accessModes": modes, "capacity": {"storage": "1Mi"}}}
-    await node.client.patch(
-        PERSISTENT_VOLUME_CLAIMS, name, status, namespace="default", kind=PatchType.MERGE, subresource="status"
-    )
-
-
 HERE = {
     "required": {
         "nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["test-node"]}]}]
     }
 }
 ELSEWHERE = {"required": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": "Exists"}]}]}}
-
-
-def claims(*names: str) -> list[dict[str, Any]]:
-    return [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in names]
-
-
-def at(*names: str) -> list[dict[str, Any]]:
-    return [{"name": name, "mountPath": f"/{name}"} for name in names]
 
 
 async def test_what_a_pod_wrote_survives_everything(node: Any, make_pod: Any, box: Any, tmp_path: Path) -> None:
@@ -363,7 +307,3 @@ def loop_device(file: Path) -> str:
     with file.open("wb") as disk:
         disk.truncate(8 << 20)
     return command("losetup", "--find", "--show", str(file))
-
-
-async def none_below(path: Path) -> bool:
-    return not kernel.mount_points(path)

@@ -34,7 +34,7 @@ class Volumes:
             places = await asyncio.to_thread(manager.set_up, pod, volumes)
             for volume in volumes:
                 if volume.kind == "csi":
-                    places[volume.name] = await runtime.storage.mount(context.uid, pod, volume)
+                    places[volume.name] = await runtime.storage.mount(context.uid, pod, volume, context.on_stale)
             context.volumes = places
         except manager.VolumeError as error:
             raise SyncError("FailedMount", str(error)) from error
@@ -44,7 +44,7 @@ class Volumes:
     async def tear_down(self, runtime: Runtime, context: PodContext) -> None:
         runtime.objects.drop(context.uid)
         try:
-            await runtime.storage.unmount(context.paths.disk, context.uid)
+            await runtime.storage.unmount(context.paths.disk, context.uid, context.on_stale)
             await imagevolumes.tear_down(runtime, context)
             await asyncio.to_thread(removal.tear_down, context.paths.disk)
             await runtime.storage.release(context.uid)

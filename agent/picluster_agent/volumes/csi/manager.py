@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +52,21 @@ TOKEN_LIFETIME_S = 3600
 class Csi:
     """Every driver of this node, and every volume of theirs."""
 
-    def __init__(self, client: Client, clock: Clock, node_name: str, data_dir: Path, told_dir: Path) -> None:
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        node_name: str,
+        data_dir: Path,
+        told_dir: Path,
+        on_driver: Callable[[], None] = lambda: None,
+    ) -> None:
         self._client = client
         self._clock = clock
         self._node_name = node_name
         self._data_dir = data_dir
         self._told_dir = told_dir
+        self._on_driver = on_driver
         self._places = record.Places(data_dir)
         self._drivers: dict[str, Driver] = {}
         self._joining: dict[Path, asyncio.Task[None]] = {}
@@ -98,6 +107,7 @@ class Csi:
                 log.warning("driver at %s is not registered yet: %s", socket, error)
                 await self._clock.sleep(backoff.next_s())
         log.info("storage driver %s registered", driver.name)
+        self._on_driver()
         await self._sweep(driver)
 
     async def _leave(self, socket: Path) -> None:
