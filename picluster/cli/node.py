@@ -45,9 +45,10 @@ def list_nodes(inventory: Path | None, output: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "role", "address", "power", "ssh", "node", box=None, header_style="bold")
+    table = Table("name", "role", "address", "power", "ssh", "node", "trouble", box=None, header_style="bold")
     for board in found.boards:
-        table.add_row(board.name, board.role, board.address, board.power, "yes" if board.ssh else "no", board.node)
+        ssh_answers, trouble = "yes" if board.ssh else "no", " ".join(board.trouble)
+        table.add_row(board.name, board.role, board.address, board.power, ssh_answers, board.node, trouble)
     Console().print(table)
 
 

@@ -31,6 +31,8 @@ class Board:
     ssh: bool
     node: str = "-"
     pods: int = 0
+    trouble: list[str] = field(default_factory=list)
+    """Conditions of the node that are true and should not be: ``MemoryPressure``, ``UnderVoltage``."""
 
 
 @dataclass(slots=True)
@@ -91,6 +93,7 @@ async def look(rack: Rack) -> Status:
     found = Status(str(rack.inventory), cluster["api"], list(await boards), workloads(cluster["deployments"]))
     for board in found.boards:
         board.node = node_state(cluster["nodes"], board.name)
+        board.trouble = troubles(cluster["nodes"], board.name)
         board.pods = sum(pod["spec"].get("nodeName") == board.name for pod in cluster["pods"])
     return found
 
@@ -153,6 +156,15 @@ def node_state(nodes: list[Object], name: str) -> str:
     return "-"
 
 
+def troubles(nodes: list[Object], name: str) -> list[str]:
+    """Everything that a node says is wrong with it or its board. PURE."""
+    for node in nodes:
+        if node["metadata"]["name"] == name:
+            conditions = (node.get("status") or {}).get("conditions") or []
+            return [str(c["type"]) for c in conditions if c["type"] != "Ready" and c["status"] == "True"]
+    return []
+
+
 def workloads(deployments: list[Object]) -> list[Workload]:
     """Deployments with how many of their replicas are ready. PURE."""
     return [
@@ -171,7 +183,7 @@ def _show(found: Status) -> None:
     from rich.table import Table
 
     console = Console()
-    boards = Table("board", "role", "address", "power", "ssh", "node", "pods", box=None, header_style="bold")
+    boards = Table("board", "role", "address", "power", "ssh", "node", "pods", "trouble", box=None, header_style="bold")
     for board in found.boards:
         boards.add_row(
             board.name,
@@ -181,6 +193,7 @@ def _show(found: Status) -> None:
             "yes" if board.ssh else "[red]no[/red]",
             _colour(board.node, good="Ready", bad="NotReady"),
             str(board.pods) if board.node != "-" else "",
+            f"[red]{' '.join(board.trouble)}[/red]" if board.trouble else "",
         )
     console.print(f"[bold]rack[/bold] {found.inventory}   [bold]API[/bold] {found.api}")
     console.print(boards)

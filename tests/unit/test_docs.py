@@ -19,6 +19,7 @@ from picluster.drills import model
 from picluster.power.outlet import OutletState
 from picluster.server import config as server
 from picluster_agent import config as agent
+from picluster_agent.health import decide, report
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -125,6 +126,12 @@ def test_the_report_has_the_fields_that_the_docs_show_and_explain() -> None:
 
 def shape(value: Any) -> Any:
     return {key: shape(inner) for key, inner in value.items()} if isinstance(value, dict) else None
+
+
+def test_the_boards_conditions_and_metrics_are_documented() -> None:
+    assert [row[0].strip("`") for row in table(section("board-health.md", "Conditions"))] == list(decide.TYPES)
+    metrics = [row[0].strip("`") for row in table(section("board-health.md", "Metrics"))]
+    assert metrics == [f"picluster_board_{name}" for name in report.METRICS]
 
 
 def test_the_exit_codes_of_a_drill() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from picluster.cli.status import Workload, node_state, workloads
+from picluster.cli.status import Workload, node_state, troubles, workloads
 
 
 def test_node_state() -> None:
@@ -17,6 +17,17 @@ def test_node_state() -> None:
         "NotReady",
         "-",
     ]
+
+
+def test_trouble_is_every_condition_that_should_not_be_true() -> None:
+    conditions = [
+        {"type": "Ready", "status": "True"},
+        {"type": "UnderVoltage", "status": "True"},
+        {"type": "MemoryPressure", "status": "False"},
+        {"type": "DiskPressure", "status": "Unknown"},
+    ]
+    nodes = [{"metadata": {"name": "pi-1"}, "status": {"conditions": conditions}}, {"metadata": {"name": "pi-2"}}]
+    assert [troubles(nodes, name) for name in ("pi-1", "pi-2", "pi-0")] == [["UnderVoltage"], [], []]
 
 
 def test_workloads() -> None:
