@@ -63,6 +63,7 @@ class AttachDetachController(Controller):
         self._nodes.add_handler(self._on_node)
         self._volumes.add_handler(self._on_volume)
         self._claims.add_handler(self._on_claim)
+        self._drivers.add_handler(self._on_driver)
         self._attachments.add_handler(self._on_attachment)
 
     def _on_pod(self, old: Object | None, new: Object | None) -> None:
@@ -87,6 +88,16 @@ class AttachDetachController(Controller):
     def _on_volume(self, old: Object | None, new: Object | None) -> None:
         if old is None and new is not None and source_of(new) is not None:
             self._wake(new)
+
+    def _on_driver(self, old: Object | None, new: Object | None) -> None:
+        """Who says only now that there is nothing to attach, or that there is."""
+        driver = new if new is not None else old
+        if driver is None or needs_attaching(old) == needs_attaching(new):
+            return
+        for volume in self._volumes.values():
+            source = source_of(volume)
+            if source is not None and source.driver == driver["metadata"]["name"]:
+                self._wake(volume)
 
     def _wake(self, volume: Object) -> None:
         if reference := volume["spec"].get("claimRef"):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from control_plane import Cluster
 
 from picluster.api.errors import ApiError
 from picluster.api.resources import (
@@ -15,15 +18,12 @@ from picluster.api.resources import (
     PERSISTENT_VOLUMES,
     STORAGE_CLASSES,
 )
-from picluster.client import Client, PatchType
+from picluster.client import Client, PatchType, TransportError
+from picluster.controllers.persistentvolume import PersistentVolumeBinder
+from picluster.runtime import Manager
 
 Eventually = Callable[..., Awaitable[Any]]
 Json = dict[str, Any]
-
-
-@pytest.fixture(autouse=True)
-async def _running(controllers: None) -> None:
-    """All controllers run."""
 
 
 def volume(name: str, size: str = "1Gi", **spec: Any) -> Json:
@@ -69,7 +69,7 @@ def event(client: Client, name: str, reason: str) -> Callable[[], Awaitable[str]
 
 
 async def test_a_claim_gets_the_smallest_volume_that_serves_and_leaves_it_behind(
-    client: Client, eventually: Eventually
+    controllers: None, client: Client, eventually: Eventually
 ) -> None:
     for obj in (
         volume("big", "5Gi"),
@@ -103,7 +103,9 @@ async def test_a_claim_gets_the_smallest_volume_that_serves_and_leaves_it_behind
     assert (await client.get(PERSISTENT_VOLUMES, "fits"))["metadata"]["deletionTimestamp"]
 
 
-async def test_both_sides_may_choose_before_the_other_is_there(client: Client, eventually: Eventually) -> None:
+async def test_both_sides_may_choose_before_the_other_is_there(
+    controllers: None, client: Client, eventually: Eventually
+) -> None:
     reserved = {"namespace": "default", "name": "c-reserved"}
     await client.create(PERSISTENT_VOLUMES, volume("reserved", "9Gi", claimRef=reserved))
     await client.create(PERSISTENT_VOLUME_CLAIMS, claim("c-asks", storageClassName="", volumeName="asked"))
@@ -128,7 +130,7 @@ async def test_both_sides_may_choose_before_the_other_is_there(client: Client, e
     assert "has lost its PersistentVolume" in await eventually(event(client, "c-asks", "ClaimLost"))
 
 
-async def test_classes_say_when_and_by_whom(client: Client, eventually: Eventually) -> None:
+async def test_classes_say_when_and_by_whom(controllers: None, client: Client, eventually: Eventually) -> None:
     await client.create(PERSISTENT_VOLUME_CLAIMS, claim("c-later"))
     assert await eventually(event(client, "c-later", "FailedBinding"))
     default = {"storageclass.kubernetes.io/is-default-class": "true"}
@@ -167,7 +169,7 @@ async def test_classes_say_when_and_by_whom(client: Client, eventually: Eventual
 
 
 async def test_policies_of_volumes_that_nobody_provisioned(
-    client: Client, eventually: Eventually, tmp_path: Path
+    controllers: None, client: Client, eventually: Eventually, tmp_path: Path
 ) -> None:
     async def gone() -> bool:
         try:
@@ -197,3 +199,56 @@ async def test_policies_of_volumes_that_nobody_provisioned(
     await eventually(phases(client, elsewhere="Failed", recycled="Failed"))
     assert "only supports /tmp/.+" in await eventually(event(client, "elsewhere", "VolumeFailedDelete"))
     assert "No recycler plugin" in await eventually(event(client, "recycled", "VolumeFailedRecycle"))
+
+
+class Mortal(Client):
+    """Writes so many times, then never again: the process died after that write, before it had the answer."""
+
+    writes_left = 0
+
+    async def update(self, *args: Any, **kwargs: Any) -> Json:
+        if self.writes_left:
+            self.writes_left -= 1
+            written = await super().update(*args, **kwargs)
+            if self.writes_left:
+                return written
+        raise TransportError("the process is dead", sent=True)
+
+
+@pytest.mark.parametrize("writes", [1, 2, 3, 4, 5])
+async def test_a_binding_that_died_after_any_write_is_completed(
+    writes: int, cluster: Cluster, client: Client, eventually: Eventually
+) -> None:
+    """Two claims want one volume; who comes after a crash finds a half binding, and one of them gets the volume."""
+
+    async def left() -> bool:
+        return mortal.writes_left == 0
+
+    await client.create(PERSISTENT_VOLUMES, volume("v"))
+    for name in ("c1", "c2"):
+        await client.create(PERSISTENT_VOLUME_CLAIMS, claim(name, storageClassName=""))
+    async with Mortal(cluster.config) as mortal, binding(mortal):
+        mortal.writes_left = writes
+        await eventually(left)
+    async with Client(cluster.config) as another, binding(another):
+
+        async def settled() -> bool:
+            has = await client.get(PERSISTENT_VOLUMES, "v")
+            phases = {name: (await get_claim(client, name))["status"]["phase"] for name in ("c1", "c2")}
+            owner = (has["spec"].get("claimRef") or {}).get("name")
+            return has["status"]["phase"] == "Bound" and [name for name in phases if phases[name] == "Bound"] == [owner]
+
+        await eventually(settled)
+
+
+@contextlib.asynccontextmanager
+async def binding(client: Client) -> AsyncIterator[None]:
+    """The binder alone."""
+    manager = Manager(client)
+    manager.add(PersistentVolumeBinder())
+    running = asyncio.create_task(manager.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
