@@ -19,6 +19,8 @@ from picluster_agent.admission.decide import NodeView
 from picluster_agent.cgroups import hierarchy
 from picluster_agent.cgroups.manager import PodGroups
 from picluster_agent.config import Config
+from picluster_agent.endpoint.access import Access
+from picluster_agent.endpoint.debugging import Debugging
 from picluster_agent.endpoint.lookup import Lookup
 from picluster_agent.endpoint.server import Server
 from picluster_agent.health.decide import TYPES as BOARD_CONDITIONS
@@ -101,7 +103,9 @@ class Agent:
             lookup = Lookup(pods, runtime.actual.of)
             paths = LocalPaths(config.local_path_dir)
             observed = Observed(config, runtime, runtime.groups.hierarchy, lookup, self._clock, lambda: node.changed())
-            server = Server(config.serving, config.node_ip, lookup, podman, self._clock, paths, observed.routes)
+            access = Access(client, config.node_name, self._clock)
+            parts = (*observed.routes, Debugging(lookup, config))
+            server = Server(config.serving, config.node_ip, lookup, podman, access, self._clock, paths, parts)
             watch = Watch(config.podman_socket, self._clock, lambda: node.changed())
             shutdown = shutdown_of(config, self._clock, pods, runtime, lambda said: node.shuts_down(said))
             readiness = Readiness(watch, runtime.actual, network, self._clock, lambda: shutdown.shutting_down)
@@ -138,7 +142,7 @@ class Agent:
             paths.start()
             observed.start()
             shutdown.start()
-            upkeep.start()
+            upkeep.start(pods.informer.wait_synced)
             node.start(network.set_pod_cidr, lambda: server.port)
             yield self
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from picluster_agent.config import Config
 from picluster_agent.eviction.manager import EvictionManager
@@ -34,9 +34,10 @@ class Upkeep:
             STORAGE,
         )
 
-    def start(self) -> None:
+    def start(self, pods_known: Callable[[], Awaitable[None]]) -> None:
+        """Evictions begin once ``pods_known`` returns."""
         self._garbage.start()
-        self.eviction.start()
+        self.eviction.start(pods_known)
 
     async def close(self) -> None:
         await self.eviction.close()

@@ -73,8 +73,9 @@ class EvictionManager:
         self._state = State()
         self._tasks = Tasks("eviction")
 
-    def start(self) -> None:
-        self._tasks.spawn(self._run(), "watch")
+    def start(self, pods_known: Callable[[], Awaitable[None]]) -> None:
+        """Begin once ``pods_known`` returns."""
+        self._tasks.spawn(self._run(pods_known), "watch")
 
     async def close(self) -> None:
         await self._tasks.close()
@@ -89,8 +90,9 @@ class EvictionManager:
         now = self._state.pressures
         return machine.Pressure("MemoryPressure" in now, "DiskPressure" in now, "PIDPressure" in now)
 
-    async def _run(self) -> None:
+    async def _run(self, pods_known: Callable[[], Awaitable[None]]) -> None:
         await self._actual.listed.wait()
+        await pods_known()
         while True:
             try:
                 evicted = await self._look()
