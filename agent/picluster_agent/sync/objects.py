@@ -76,6 +76,8 @@ async def services(runtime: Runtime, context: PodContext) -> dict[str, str]:
                 )
             )
         except (ApiError, TransportError) as error:
+            if context.static:  # it may be what the API server itself runs as
+                return {}
             raise ConfigError(
                 f"services have not yet been read at least once, cannot construct envvars: {error}"
             ) from error

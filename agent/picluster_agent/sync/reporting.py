@@ -34,7 +34,7 @@ class Reporter:
     def started(self, one: Seen) -> bool:
         """A running container whose postStart handler and startup probe, if it has them, have succeeded."""
         definition = spec.container(self._context.pod, one.name) or {}
-        if one.id in self._starter.hidden:
+        if self._starter.hides(one):
             return False
         return not definition.get("startupProbe") or self._runtime.prober.started(one.id)
 
@@ -43,7 +43,7 @@ class Reporter:
         targets = []
         for one in view.seen:
             definition = spec.container(self._context.pod, one.name)
-            if not one.running or definition is None or one.id in self._starter.hidden:
+            if not one.running or definition is None or self._starter.hides(one):
                 continue
             if any(definition.get(key) for key in PROBES) and self._context.pod_ip:
                 known = reported(self._context.pod, one.name)
@@ -64,7 +64,7 @@ class Reporter:
         if view.pod is None:
             return
         context = self._context
-        seen = tuple(one for one in view.seen if one.id not in self._starter.hidden)
+        seen = tuple(one for one in view.seen if not (one.running and self._starter.hides(one)))
         if not context.start_time:
             context.start_time = (view.pod.get("status") or {}).get("startTime") or now_rfc3339(view.now_s)
         world = StatusInput(
@@ -107,6 +107,8 @@ class Reporter:
             name = definition["name"]
             last = latest(view.seen, name)
             if name in waiting or last is None or last.state is not State.EXITED or not _runs_again(view, pod, last):
+                continue
+            if name in view.busy:
                 continue
             if view.not_before.get(name, 0.0) > view.now_s:
                 waiting[name] = self._back_off(definition, view.not_before[name])

@@ -9,7 +9,6 @@ import orjson
 
 from picluster.api.types import Object
 
-
 HOSTNAME_MAX = 64
 
 
@@ -66,7 +65,7 @@ def host_network(pod: Object) -> bool:
 
 
 def hostname(pod: Object) -> str:
-    """What the pod calls itself: ``hostnameOverride`` (KEP-4762), ``hostname`` or its name, cut to what Linux allows."""
+    """Its own: ``hostnameOverride`` (KEP-4762), ``hostname``, or the pod's name, cut to what Linux allows."""
     if override := pod["spec"].get("hostnameOverride"):
         return str(override)[:HOSTNAME_MAX]
     return str(pod["spec"].get("hostname") or pod["metadata"]["name"])[: HOSTNAME_MAX - 1].rstrip("-.")

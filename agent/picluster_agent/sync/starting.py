@@ -57,8 +57,8 @@ class Starter:
         self.held: dict[str, Held] = {}
         self.reasons: dict[str, Waiting] = {}
         """Why a container that did start has to be started again, where its exit code does not tell."""
-        self.hidden: set[str] = set()
-        """Ids of running containers whose postStart handler has not succeeded: nobody sees them run yet."""
+        self._hooked: dict[str, int] = {}
+        """Name and attempt of containers whose postStart handler has not succeeded: nobody sees them run yet."""
         self.failed: dict[str, Seen] = {}
         """Attempts that Podman could not start, by container name; Podman does not remember them."""
         self._runtime = runtime
@@ -81,8 +81,13 @@ class Starter:
     def look(self, seen: Iterable[Seen]) -> tuple[Seen, ...]:
         """``seen`` and the attempts that failed to start."""
         found = tuple(seen)
-        self.hidden &= {one.id for one in found if one.running}
+        alive = {*self._busy, *(one.name for one in found if one.running)}
+        self._hooked = {name: attempt for name, attempt in self._hooked.items() if name in alive}
         return (*found, *(one for one in self.failed.values() if one.id not in {other.id for other in found}))
+
+    def hides(self, one: Seen) -> bool:
+        """Whether a container that runs is not to be seen yet."""
+        return self._hooked.get(one.name) == one.attempt
 
     def forget(self, container_id: str) -> None:
         """A container is of no further use."""
@@ -151,6 +156,8 @@ class Starter:
             if since_s:
                 self.crashes.next(spec.backoff_key(definition), since_s, self._runtime.clock.now())
             self._creating.add(name)
+            if (definition.get("lifecycle") or {}).get("postStart"):
+                self._hooked[name] = step.attempt
             async with self._runtime.starts:
                 seen = await container.start(self._runtime, self._context, step, found)
             self._succeeded(name)
@@ -184,12 +191,10 @@ class Starter:
         handler = (definition.get("lifecycle") or {}).get("postStart")
         if not handler:
             return
-        self.hidden.add(seen.id)
         self._creating.discard(seen.name)
-        self._wake()
         wrong = await lifecycle.run(self._runtime, Subject(seen.id, definition, self._context.pod_ip), handler)
         if not wrong:
-            self.hidden.discard(seen.id)
+            self._hooked.pop(seen.name, None)
             return
         self._context.event(self._runtime, "Warning", "FailedPostStartHook", "PostStartHook failed", seen.name)
         self.reasons[seen.name] = Waiting(POST_START_ERROR, wrong)

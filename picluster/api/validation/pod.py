@@ -86,10 +86,8 @@ def validate_status(new: Object, old: Object) -> Failures:
             detail = "may not be set on pods that are already bound to a node"
             failures.append(forbidden_field("status.nominatedNodeName", detail))
     metadata.immutable(status.get("qosClass"), old_status.get("qosClass"), "status.qosClass", failures)
-    policy = old["spec"].get("restartPolicy", "")
-    _transitions(status, old_status, "containerStatuses", policy, failures)
-    _transitions(status, old_status, "initContainerStatuses", policy, failures, sidecars=_sidecars(old["spec"]))
-    _transitions(status, old_status, "ephemeralContainerStatuses", "Never", failures)
+    for field in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        _transitions(status, old_status, field, old["spec"], failures)
     for field in ("podIPs", "hostIPs"):
         _addresses(status.get(field) or [], f"status.{field}", failures)
     host = (status.get("hostIPs") or [{"ip": status.get("hostIP")}])[0].get("ip")
@@ -181,31 +179,40 @@ def _difference(munged: Object, old: Object) -> str:
     return "\n".join(f"- {field}: {old.get(field)!r}\n+ {field}: {munged.get(field)!r}" for field in fields)
 
 
-def _sidecars(spec: Object) -> frozenset[str]:
-    return frozenset(
-        container.get("name", "")
-        for container in spec.get("initContainers") or ()
-        if container.get("restartPolicy") == "Always"
-    )
-
-
-def _transitions(
-    status: Object, old: Object, field: str, policy: str, failures: Failures, sidecars: frozenset[str] = frozenset()
-) -> None:
+def _transitions(status: Object, old: Object, field: str, spec: Object, failures: Failures) -> None:
     """What has ended for good does not run again."""
-    if policy == "Always":
-        return
     now = {container.get("name"): container for container in status.get(field) or ()}
+    defined = {container.get("name"): container for container in spec.get(field.replace("Statuses", "s")) or ()}
     for index, before in enumerate(old.get(field) or ()):
-        ended = (before.get("state") or {}).get("terminated")
-        if ended is None or (ended.get("exitCode", 0) != 0 and policy == "OnFailure"):
+        ended, after = (before.get("state") or {}).get("terminated"), now.get(before.get("name"))
+        if ended is None or after is None or (after.get("state") or {}).get("terminated") is not None:
             continue
-        after = now.get(before.get("name"))
-        if before.get("name") in sidecars or after is None:
-            continue
-        if (after.get("state") or {}).get("terminated") is None:
+        policy = "Never" if field == "ephemeralContainerStatuses" else spec.get("restartPolicy", "")
+        container = defined.get(before.get("name")) or {}
+        if not _restarts(container, policy, ended.get("exitCode", 0)) and not _all_may_restart(spec):
             detail = "may not be transitioned to non-terminated state"
             failures.append(forbidden_field(f"status.{field}[{index}].state", detail))
+
+
+def _restarts(container: Object, policy: str, exit_code: int) -> bool:
+    """By the container's own rules and policy (KEP-5307, and sidecars), or else by the pod's."""
+    if own := container.get("restartPolicy"):
+        policy = own
+        for rule in container.get("restartPolicyRules") or ():
+            codes = rule.get("exitCodes") or {}
+            among = exit_code in (codes.get("values") or ())
+            if (codes.get("operator") == "In" and among) or (codes.get("operator") == "NotIn" and not among):
+                if rule.get("action") == "Restart":
+                    return True
+                break
+    return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
+
+
+def _all_may_restart(spec: Object) -> bool:
+    """Whether some container's end can have all of them begin anew (KEP-5532)."""
+    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    rules = (rule for container in containers for rule in container.get("restartPolicyRules") or ())
+    return any(rule.get("action") == "RestartAllContainers" for rule in rules)
 
 
 def _addresses(addresses: list[Object], path: str, failures: Failures) -> None:

@@ -678,6 +678,30 @@ def test_what_has_ended_stays_ended(pod: Object, policy: str, code: int, refused
     assert errors == (expected if refused else [])
 
 
+@pytest.mark.parametrize(
+    ("own", "code", "refused"),
+    [
+        ({"restartPolicy": "Always"}, 0, False),
+        ({"restartPolicy": "OnFailure"}, 1, False),
+        ({"restartPolicy": "OnFailure"}, 0, True),
+        ({"restartPolicy": "Never", "restartPolicyRules": ("Restart", "In", [42])}, 42, False),
+        ({"restartPolicy": "Never", "restartPolicyRules": ("Restart", "In", [42])}, 1, True),
+        ({"restartPolicy": "Never", "restartPolicyRules": ("Restart", "NotIn", [42])}, 1, False),
+        ({"restartPolicy": "Never", "restartPolicyRules": ("RestartAllContainers", "In", [42])}, 1, False),
+    ],
+)
+def test_a_containers_own_rules_say_whether_it_runs_again(pod: Object, own: Object, code: int, refused: bool) -> None:
+    if rule := own.get("restartPolicyRules"):
+        action, operator, values = rule
+        own = {**own, "restartPolicyRules": [{"action": action, "exitCodes": {"operator": operator, "values": values}}]}
+    pod["spec"]["restartPolicy"] = "Never"
+    pod["spec"]["containers"][0].update(own)
+    old = _stored(pod)
+    old["status"]["containerStatuses"] = [{"name": "web", "state": {"terminated": {"exitCode": code}}}]
+    errors = _status_errors(old, {"containerStatuses": [{"name": "web", "state": {"running": {}}}]})
+    assert bool(errors) == refused
+
+
 def test_a_template_is_checked_at_its_path(pod: Object) -> None:
     del pod["spec"]["containers"][0]["image"]
     deployment: Object = {
