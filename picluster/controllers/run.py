@@ -20,6 +20,7 @@ from picluster.controllers.csrsigning import CsrSigningController
 from picluster.controllers.deployment import DeploymentController
 from picluster.controllers.endpoints import EndpointsController
 from picluster.controllers.endpointslice import EndpointSliceController
+from picluster.controllers.ephemeralvolume import EphemeralVolumeController
 from picluster.controllers.garbagecollector import GarbageCollector
 from picluster.controllers.localpath import LocalPathProvisioner
 from picluster.controllers.namespace import NamespaceController
@@ -130,6 +131,7 @@ def all_controllers(config: Settings) -> Iterator[Controller]:
     yield PersistentVolumeBinder()
     yield LocalPathProvisioner()
     yield AttachDetachController()
+    yield EphemeralVolumeController()
     yield PvcProtectionController()
     yield PvProtectionController()
     yield VacProtectionController()

@@ -50,17 +50,3 @@ def directory(volumes: Path, kind: str, name: str) -> Path:
 def kind_of(volume: Object) -> str:
     """Which source a volume has; one without any is an emptyDir, as Kubernetes' defaults say."""
     return next((key for key in volume if key != "name" and volume[key] is not None), "emptyDir")
-
-
-def places(volumes: Path, pod: Object) -> dict[str, tuple[Path, str]]:
-    """Path, and name of the claim if there is one, of each volume that takes room of its own: for statistics.
-
-    A claim's volume is found by what is mounted, since its directory bears the name of the PersistentVolume: that is
-    ``Place.claim`` in ``PodContext.volumes``. What is here needs nothing but the specification.
-    """
-    found = {}
-    for volume in pod["spec"].get("volumes") or ():
-        kind = kind_of(volume)
-        if kind in OURS:
-            found[volume["name"]] = (directory(volumes, kind, volume["name"]), "")
-    return found

@@ -63,10 +63,8 @@ def lifecycle_problem(volume: Volume, driver: Object) -> str:
     modes = (driver.get("spec") or {}).get("volumeLifecycleModes") or ["Persistent"]
     if mode in modes:
         return ""
-    if not driver and mode == "Persistent":
-        return ""
-    name = volume.source["driver"]
-    return f'volume mode "{mode}" not supported by driver {name} (only supports {json.dumps(modes)})'
+    known = f"only supports [{' '.join(json.dumps(one) for one in modes)}]" if driver else "no CSIDriver object"
+    return f'volume mode "{mode}" not supported by driver {volume.source["driver"]} ({known})'
 
 
 def applies_fs_group(volume: Volume, driver: Object, capabilities: Collection[int]) -> bool:
