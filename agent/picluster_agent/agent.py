@@ -25,7 +25,7 @@ from picluster_agent.endpoint.lookup import Lookup
 from picluster_agent.endpoint.server import Server
 from picluster_agent.health.decide import TYPES as BOARD_CONDITIONS
 from picluster_agent.identity.bootstrap import serving_certificate
-from picluster_agent.identity.rotation import Rotation
+from picluster_agent.identity.rotation import Rotation, ServingRotation
 from picluster_agent.images.manager import Images, ImageSettings
 from picluster_agent.logs.rotation import LogLimits, LogRotation
 from picluster_agent.network import Network
@@ -126,13 +126,11 @@ class Agent:
             identity, watches = Tasks("identity"), Tasks("watches")
             stack.push_async_callback(identity.close)
             stack.push_async_callback(watches.close)
-            if config.bootstrap_kubeconfig is not None:
-                identity.spawn(Rotation(config, client, self._clock).run(), "rotation")
+            identity.spawn(Rotation(config, client, self._clock).run(), "rotation")
             if config.bootstrap_kubeconfig is None or config.serving.cert.exists():
-                await server.start()
-                self.port = server.port
+                await self._serve(server, client, identity)
             else:
-                identity.spawn(self._serve_later(server, client), "serving certificate")
+                identity.spawn(self._serve_later(server, client, identity), "serving certificate")
             watches.spawn(watch.run(), "podman")
             watches.spawn(self._groups(runtime), "groups")
             watches.spawn(LogRotation(podman, self._clock, self._log_limits(), lookup.written_logs).run(), "logs")
@@ -171,11 +169,16 @@ class Agent:
             shutting_down=shutting_down,
         )
 
-    async def _serve_later(self, server: Server, client: Client) -> None:
-        """Start ``server`` once its certificate is there."""
-        await serving_certificate(self.config, client, self._clock)
+    async def _serve(self, server: Server, client: Client, identity: Tasks) -> None:
         await server.start()
         self.port = server.port
+        rotation = ServingRotation(self.config, client, self._clock, server.identity)
+        identity.spawn(rotation.run(), "serving rotation")
+
+    async def _serve_later(self, server: Server, client: Client, identity: Tasks) -> None:
+        """Start ``server`` once its certificate is there."""
+        await serving_certificate(self.config, client, self._clock)
+        await self._serve(server, client, identity)
         log.info("serving logs and exec on port %d", server.port)
 
     async def _groups(self, runtime: Runtime) -> None:

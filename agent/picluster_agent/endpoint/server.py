@@ -1,30 +1,35 @@
-"""Listens on the agent's port and says who is let in.
+"""Listens on the agent's port, with TLS; ``access`` says who is let in.
 
-TLS with a client certificate that the cluster's CA signed; only the API server (``kube-apiserver-kubelet-client``) and
-``system:masters`` are let in.
+Who shows a client certificate must have it from the cluster's CA; who shows none may have a token.
 """
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
+import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 from aiohttp import web
 
 from picluster.util.clock import Clock
 from picluster_agent.config import Serving
+from picluster_agent.endpoint.access import Access, Handler
 from picluster_agent.endpoint.localpaths import LocalVolumes
 from picluster_agent.endpoint.logs import Logs
 from picluster_agent.endpoint.lookup import Lookup
 from picluster_agent.endpoint.streams import Streams
+from picluster_agent.identity.serving import ServingIdentity
 from picluster_agent.podman.client import Podman
 from picluster_agent.volumes.localpath import LocalPaths
 
-CLIENT_NAMES = ("kube-apiserver-kubelet-client",)
-CLIENT_GROUPS = ("system:masters",)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+CONNECTIONS_MAX = 512
+"""Of all clients together; those above it are closed."""
+HEAD_TIMEOUT_S = 30.0
+SHUTDOWN_S = 1.0
+LINE_BYTES_MAX = FIELD_BYTES_MAX = 64 << 10
+BODY_BYTES_MAX = 1 << 20
+CHECKS = ("ping", "log", "syncloop")
+"""The parts of ``/healthz``, as the kubelet has them: whoever answers is well."""
 
 
 class Part(Protocol):
@@ -40,65 +45,83 @@ class Server:
         address: str,
         lookup: Lookup,
         podman: Podman,
+        access: Access,
         clock: Clock,
         paths: LocalPaths,
         more: Sequence[Part],
     ) -> None:
-        self._serving = serving
+        self.identity = ServingIdentity(serving)
+        self._port = serving.port
+        self._access = access
         self._address = address
         self._parts: tuple[Part, ...] = (Logs(lookup, clock), Streams(lookup, podman), LocalVolumes(paths), *more)
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
+        self._unheard: set[web.RequestHandler] = set()
+        """Connections that have not asked anything yet."""
         self.port = serving.port
 
     async def start(self) -> None:
         """Listen; raises ``OSError`` when the port is taken or a certificate cannot be read."""
-        app = web.Application(middlewares=[_authorize])
+        app = web.Application(middlewares=[self._hear, self._access.middleware], client_max_size=BODY_BYTES_MAX)
         app.router.add_get("/healthz", _healthz)
+        app.router.add_get("/healthz/{check}", _healthz)
         for part in self._parts:
             part.add_routes(app.router)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
-        await self._runner.setup()
-        site = web.TCPSite(
-            self._runner, self._address, self._serving.port, ssl_context=_context(self._serving), shutdown_timeout=1.0
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            max_line_size=LINE_BYTES_MAX,
+            max_field_size=FIELD_BYTES_MAX,
         )
-        await site.start()
-        self.port = int(self._runner.addresses[0][1])
+        await self._runner.setup()
+        self._listener = await asyncio.get_running_loop().create_server(
+            self._accept,
+            self._address,
+            self._port,
+            ssl=self.identity.context(),
+            ssl_handshake_timeout=HEAD_TIMEOUT_S,
+            reuse_address=True,
+        )
+        self.port = int(self._listener.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
         if self._runner is not None:
+            await self._runner.shutdown()
+            if self._runner.server is not None:
+                await self._runner.server.shutdown(SHUTDOWN_S)
             await self._runner.cleanup()
 
+    def _accept(self) -> asyncio.BaseProtocol:
+        """A connection's protocol; one too many, or one that asks nothing for too long, is closed."""
+        assert self._runner is not None and self._runner.server is not None
+        if len(self._runner.server.connections) >= CONNECTIONS_MAX:
+            return _Refused()
+        connection = self._runner.server()
+        self._unheard.add(connection)
+        asyncio.get_running_loop().call_later(HEAD_TIMEOUT_S, self._expire, connection)
+        return connection
 
-@web.middleware
-async def _authorize(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The TLS layer has checked who signed the certificate; here it is read whose it is."""
-    certificate = request.transport.get_extra_info("peercert") if request.transport else None
-    names: dict[str, set[str]] = {}
-    for part in (certificate or {}).get("subject", ()):
-        for key, value in part:
-            names.setdefault(key, set()).add(value)
-    allowed = names.get("commonName", set()) & set(CLIENT_NAMES)
-    allowed |= names.get("organizationName", set()) & set(CLIENT_GROUPS)
-    if not allowed:
-        raise web.HTTPForbidden(text="Forbidden\n")
-    return await handler(request)
+    def _expire(self, connection: web.RequestHandler) -> None:
+        if connection in self._unheard:
+            self._unheard.discard(connection)
+            connection.force_close()
+
+    @web.middleware
+    async def _hear(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._unheard.discard(request.protocol)
+        return await handler(request)
 
 
-async def _healthz(_: web.Request) -> web.Response:
+class _Refused(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+async def _healthz(request: web.Request) -> web.Response:
+    if request.match_info.get("check", CHECKS[0]) not in CHECKS:
+        raise web.HTTPNotFound(text="404 page not found\n")
     return web.Response(text="ok")
-
-
-def _context(serving: Serving) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_mode = ssl.CERT_REQUIRED
-    for path in (serving.cert, serving.key, serving.client_ca):
-        _readable(path)
-    context.load_cert_chain(serving.cert, serving.key)
-    context.load_verify_locations(serving.client_ca)
-    return context
-
-
-def _readable(path: Path) -> None:
-    with path.open("rb"):
-        pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import ssl
@@ -15,6 +16,7 @@ import aiohttp
 import pytest
 import yaml
 
+from picluster.api.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, SERVICE_ACCOUNTS
 from picluster.pki import authority, bundle, profiles
 
 pytestmark = [pytest.mark.lab]
@@ -42,9 +44,10 @@ async def port_of(node: Any) -> int:
     return int(found["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"])
 
 
-async def get(node: Any, path: str, context: ssl.SSLContext) -> tuple[int, str]:
+async def get(node: Any, path: str, context: ssl.SSLContext, token: str = "") -> tuple[int, str]:
     url = f"https://127.0.0.1:{await port_of(node)}{path}"
-    async with aiohttp.ClientSession() as session, session.get(url, ssl=context) as response:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with aiohttp.ClientSession() as session, session.get(url, ssl=context, headers=headers) as response:
         return response.status, await response.text()
 
 
@@ -56,13 +59,55 @@ def rss_kib(pid: int) -> int:
 async def test_who_may_ask_the_agent(node: Any) -> None:
     assert await get(node, "/healthz", client_context(node, profiles.kubelet_client())) == (200, "ok")
     assert (await get(node, "/healthz", client_context(node, profiles.admin())))[0] == 200
-    assert (await get(node, "/healthz", client_context(node, profiles.scheduler())))[0] == 403
-    assert (await get(node, "/healthz", client_context(node, profiles.node("pi-2", []))))[0] == 403
-    with pytest.raises((aiohttp.ClientError, ConnectionError, ssl.SSLError)):
-        await get(node, "/healthz", client_context(node, None))
+    forbidden = "Forbidden (user=system:kube-scheduler, verb=get, resource=nodes, subresource(s)=[healthz proxy])"
+    assert await get(node, "/healthz", client_context(node, profiles.scheduler())) == (403, forbidden)
+    assert (await get(node, "/metrics", client_context(node, profiles.node("pi-2", []))))[0] == 403
+    assert await get(node, "/healthz", client_context(node, None)) == (401, "Unauthorized")
     stranger = authority.Authority.create(authority.new_key(), 1_700_000_000.0)
     with pytest.raises((aiohttp.ClientError, ConnectionError, ssl.SSLError)):
         await get(node, "/healthz", client_context(node, profiles.kubelet_client(), stranger))
+
+
+async def test_a_service_account_may_read_what_a_role_lets_it(node: Any) -> None:
+    """As Prometheus does, with its token."""
+    made = await node.client.create(
+        SERVICE_ACCOUNTS, {"spec": {}}, namespace="default", name="default", subresource="token"
+    )
+    token = made["status"]["token"]
+    context, user = client_context(node, None), "system:serviceaccount:default:default"
+    metrics = f"Forbidden (user={user}, verb=get, resource=nodes, subresource(s)=[metrics])"
+    assert await get(node, "/metrics", context, token) == (403, metrics)
+    assert await get(node, "/metrics", context, token + "x") == (401, "Unauthorized")
+    rules = [{"apiGroups": [""], "resources": ["nodes/stats", "nodes/pods"], "verbs": ["get"]}]
+    await node.client.create(CLUSTER_ROLES, {"metadata": {"name": "scraper"}, "rules": rules})
+    subject = {"kind": "ServiceAccount", "name": "default", "namespace": "default"}
+    role = {"kind": "ClusterRole", "name": "scraper", "apiGroup": "rbac.authorization.k8s.io"}
+    await node.client.create(
+        CLUSTER_ROLE_BINDINGS, {"metadata": {"name": "scraper"}, "roleRef": role, "subjects": [subject]}
+    )
+    assert (await get(node, "/pods", context, token))[0] == 200
+    assert (await get(node, "/metrics", context, token))[0] == 403, "the answer is kept for a while"
+    assert (await get(node, "/configz", context, token))[0] == 403
+
+
+async def test_what_a_person_looks_at_through_the_api_server(node: Any, make_pod: Any) -> None:
+    await node.run(make_pod("web"))
+    await node.when("web", lambda pod: pod["status"]["phase"] == "Running")
+
+    async def through(path: str) -> tuple[int, str]:
+        async with node.client.raw("GET", f"/api/v1/nodes/test-node/proxy{path}") as response:
+            return response.status, await response.text()
+
+    assert await through("/healthz") == (200, "ok")
+    for path in ("/pods", "/runningpods/"):
+        listed = json.loads((await through(path))[1])
+        assert listed["kind"] == "PodList" and [one["metadata"]["name"] for one in listed["items"]] == ["web"]
+        assert listed["items"][0]["spec"]["containers"][0]["name"] == "web"
+    settings = json.loads((await through("/configz"))[1])["kubeletconfig"]
+    assert settings["kind"] == "KubeletConfiguration" and settings["containerLogMaxSize"] == "10Mi"
+    assert "kubeconfig" not in settings
+    status, text = await through("/logs/")
+    assert status == 200 and text.startswith("<pre>") and "apt/" in text
 
 
 async def test_metrics_and_what_is_not_there(node: Any) -> None:
