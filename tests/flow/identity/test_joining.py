@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from picluster.util.clock import SYSTEM_CLOCK
 from picluster_agent.config import Config, ConfigError, load
 from picluster_agent.identity import bootstrap, openssl
 from picluster_agent.identity.join import JoinError, join
-from picluster_agent.identity.rotation import Rotation, due_s
+from picluster_agent.identity.rotation import Rotation, ServingRotation, due_s
+from picluster_agent.identity.serving import ServingIdentity
 
 TOKEN = ("abcdef", "0123456789abcdef")
 READY_S = 10.0
@@ -89,7 +91,7 @@ async def test_a_board_that_joins_becomes_a_node_and_renews_itself(
         with pytest.raises(ApiError) as refused:
             await node.create(NODES, {"metadata": {"name": "pi-8"}})
         assert refused.value.code == 403
-        await Rotation(config, node, SYSTEM_CLOCK)._renew()
+        await Rotation(config, node, SYSTEM_CLOCK).renew()
         assert config.kubeconfig.read_bytes() != first
         assert (await node.get(NODES, "pi-9"))["metadata"]["name"] == "pi-9"
 
@@ -104,19 +106,40 @@ async def test_the_server_of_a_node_waits_for_an_administrator(
         page = await client.list(
             CERTIFICATE_SIGNING_REQUESTS, field_selector="spec.signerName=kubernetes.io/kubelet-serving"
         )
-        return page["items"][0] if page["items"] else {}
+        return next((one for one in page["items"] if not one["status"].get("conditions")), {})
 
-    async with Client(ClientConfig.from_kubeconfig(config.kubeconfig)) as node:
-        waiting = asyncio.create_task(bootstrap.serving_certificate(config, node, SYSTEM_CLOCK))
+    async def approved(waiting: asyncio.Task[None]) -> None:
         request = await eventually(asked)
-        assert not waiting.done() and not request["status"].get("conditions")
-        approved = {"type": "Approved", "status": "True", "reason": "ByHand", "message": "by the test"}
-        request["status"] = {"conditions": [approved]}
+        assert not waiting.done()
+        request["status"] = {
+            "conditions": [{"type": "Approved", "status": "True", "reason": "ByHand", "message": "by the test"}]
+        }
         await client.update(CERTIFICATE_SIGNING_REQUESTS, request, subresource="approval")
         async with asyncio.timeout(READY_S):
             await waiting
-    assert b"BEGIN CERTIFICATE" in config.serving.cert.read_bytes()
-    assert config.serving.key.stat().st_mode & 0o777 == 0o600
+
+    async with Client(ClientConfig.from_kubeconfig(config.kubeconfig)) as node:
+        await approved(asyncio.create_task(bootstrap.serving_certificate(config, node, SYSTEM_CLOCK)))
+        assert b"BEGIN CERTIFICATE" in config.serving.cert.read_bytes()
+        assert config.serving.key.stat().st_mode & 0o777 == 0o600
+
+        identity = ServingIdentity(config.serving)
+        async with await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0, ssl=identity.context()) as server:
+            port = server.sockets[0].getsockname()[1]
+            first = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port))
+            assert first.encode() in identity.certificate()
+            rotation = ServingRotation(config, node, SYSTEM_CLOCK, identity)
+            await approved(asyncio.create_task(rotation.renew()))
+            second = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port))
+            assert second != first and second.encode() in identity.certificate()
+            assert (await openssl.validity(identity.certificate())).ends_s > SYSTEM_CLOCK.now()
+
+            renewed = config.serving.cert.with_name("agent-current.pem")
+            assert renewed.stat().st_mode & 0o777 == 0o600
+            renewed.write_text("broken by a power cut")
+            assert identity.refresh() and first.encode() in identity.certificate()
+            assert await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port)) == first
+            assert not identity.refresh()
 
 
 async def test_a_false_cluster_or_token_is_not_believed(cluster: Cluster, address: str, tmp_path: Path) -> None:
