@@ -14,7 +14,7 @@ from picluster_agent.sync.containerstatus import StatusInput
 from picluster_agent.sync.context import PodContext, Runtime
 from picluster_agent.sync.model import Outcome, PodView, Seen, State, Waiting, latest
 from picluster_agent.sync.plan import reported
-from picluster_agent.sync.restarts import restart_all_asked_by, starts_again
+from picluster_agent.sync.restarts import restart_all_asked_by, restarts, starts_again
 from picluster_agent.sync.starting import Starter
 from picluster_agent.sync.status import pod_status
 from picluster_agent.sync.writer import StatusWriter
@@ -107,6 +107,9 @@ class Reporter:
             name = definition["name"]
             last = latest(view.seen, name)
             if name in waiting or last is None or last.state is not State.EXITED or not _runs_again(view, pod, last):
+                continue
+            if last.id in view.replacing and not restarts(definition, pod, last.exit_code):
+                waiting[name] = Waiting("ContainerCreating", "")  # by its policy it would have ended for good
                 continue
             if name in view.busy:
                 continue

@@ -16,12 +16,14 @@ from picluster.api.resources import PODS
 from picluster.api.types import Object
 from picluster.client import TransportError
 from picluster.util.backoff import Backoff
+from picluster_agent import figures
 from picluster_agent.podman.client import PodmanError, PodmanUnavailable
 from picluster_agent.sync import logs
 from picluster_agent.sync.context import PodContext, Runtime, SyncError
 from picluster_agent.sync.hooks import HOOKS, sandbox, volumes
 from picluster_agent.sync.hooks.directories import Directories
-from picluster_agent.sync.model import Plan, PodView, Stop
+from picluster_agent.sync.model import Outcome, Plan, PodView, Stop
+from picluster_agent.sync.outcome import DEADLINE
 from picluster_agent.sync.plan import plan, settled
 from picluster_agent.sync.reporting import Reporter, is_ending
 from picluster_agent.sync.spec import backoff_key, container, grace_period_s
@@ -56,6 +58,7 @@ class PodWorker:
         self._retry = Backoff(RETRY_MIN_S, RETRY_MAX_S)
         self._retry_s = 0.0
         self._next_wake_s: float | None = None
+        self._late = False
         self._refresh_s = runtime.clock.now() + LOOK_AGAIN_S
 
     def update(self, pod: Object | None) -> None:
@@ -100,11 +103,25 @@ class PodWorker:
 
     async def _step(self) -> bool:
         """One look at the world and what follows from it; whether the pod is over for this node."""
+        begun_s, operation = self._runtime.clock.monotonic(), self._operation()
+        try:
+            return await self._look_and_act()
+        finally:
+            figures.POD_WORKER_SECONDS.labels(operation).observe(self._runtime.clock.monotonic() - begun_s)
+
+    def _operation(self) -> str:
+        """What the kubelet calls this step, in its metrics."""
+        if is_ending(self._desired):
+            return "kill"
+        return "sync" if self.context.prepared else "create"
+
+    async def _look_and_act(self) -> bool:
         self._wake.clear()
         view = self._view()
         doing = plan(view)
         if doing.outcome is not None:
             self._starter.end()
+            self._tell_deadline(doing.outcome)
         self._reporter.probe(view)
         self._reporter.report(view, doing.outcome)
         try:
@@ -122,6 +139,12 @@ class PodWorker:
             self._reporter.report(self._view(), doing.outcome)
         self._next_wake_s = doing.wake_s
         return finished
+
+    def _tell_deadline(self, outcome: Outcome) -> None:
+        """Once, as the pod begins to end."""
+        if outcome == DEADLINE and not self._late:
+            self._late = True
+            self.context.event(self._runtime, "Normal", outcome.reason, outcome.message)
 
     def _again(self, error: Exception) -> None:
         log.warning("pod %s/%s: %s", self.context.namespace, self.context.name, error)

@@ -122,8 +122,8 @@ def test_a_pod_past_its_deadline_is_stopped() -> None:
 
 def test_a_pod_that_the_server_calls_over_is_not_started_again() -> None:
     evicted = pod("web", status={"phase": "Failed", "reason": "Evicted", "message": "m"})
-    assert plan(view(evicted)).outcome == Outcome("Failed", "Evicted", "m")
-    assert plan(view(evicted, torn_down=True)) == Plan(outcome=Outcome("Failed", "Evicted", "m"))
+    assert plan(view(evicted)).outcome == Outcome("Failed", "Evicted", "m", bare=True)
+    assert plan(view(evicted, torn_down=True)) == Plan(outcome=Outcome("Failed", "Evicted", "m", bare=True))
 
 
 DELETED = {"deletionTimestamp": now_rfc3339(NOW_S), "deletionGracePeriodSeconds": 7}
