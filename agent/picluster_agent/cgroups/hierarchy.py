@@ -67,6 +67,8 @@ def find(mounts: str | None = None, root: str = ROOT) -> Hierarchy | None:
             if controller in CONTROLLERS or controller.startswith("name="):
                 legacy.setdefault(controller, place)
     if legacy.keys() & {"cpu", "memory"}:
+        if unified is not None:  # it limits nothing, but the runtime makes groups there too
+            legacy["unified"] = unified
         return Hierarchy(1, legacy, root)
     return unified_at(unified, root) if unified is not None else None
 
