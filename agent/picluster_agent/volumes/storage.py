@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from picluster.api.types import Object
 from picluster.client import Client
 from picluster.util.clock import Clock
 from picluster_agent.volumes import claims, layout, persistent
@@ -93,11 +92,9 @@ class Storage:
         root = self._data_dir / "plugins" / "kubernetes.io" / "csi" / "volumeDevices"
         return root.is_dir() and any(root.glob(f"*/data/{uid}"))
 
-    async def refresh(self, pod_dir: Path, pod: Object) -> list[VolumeError]:
-        """Publish again what drivers want to be told regularly; what went wrong."""
-        if self._csi is None or not (pod_dir / "volumes" / layout.PLUGINS["csi"]).is_dir():
-            return []
-        return await self._csi.republish(pod_dir, pod)
+    async def refresh(self, uid: str) -> list[VolumeError]:
+        """Tell drivers again what they want to be told regularly; what went wrong."""
+        return await self._csi.refresh(uid) if self._csi is not None else []
 
     async def start(self) -> None:
         """Begin to look for drivers."""

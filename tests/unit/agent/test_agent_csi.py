@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from picluster_agent.grpc import protobuf
 from picluster_agent.grpc.unary import RpcError
 from picluster_agent.volumes.claims import Volume
-from picluster_agent.volumes.csi import messages, record, registration, request, watch
+from picluster_agent.volumes.csi import expansion, messages, record, registration, request, watch
 from picluster_agent.volumes.csi.driver import call
 
 POD: dict[str, Any] = {
@@ -69,7 +69,7 @@ def test_numbers_may_be_negative_and_unknown_fields_are_skipped() -> None:
 @given(st.binary(max_size=60))
 def test_whatever_comes_is_a_message_or_an_error(data: bytes) -> None:
     with contextlib.suppress(protobuf.DecodeError):
-        assert isinstance(protobuf.decode(messages.NODE_GET_STATS.answer, data), dict)
+        assert isinstance(protobuf.decode(messages.NODE_GET_INFO.answer, data), dict)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ async def test_calls_and_their_failures(driver: DriverProcess, tmp_path: Path) -
     assert raised.value.is_final
     assert len(driver.calls("NodePublishVolume")[0]["volume_context"]["k"]) == 300_000
     with pytest.raises(RpcError, match="code = Unimplemented"):
-        await found.call(messages.NODE_GET_STATS, {})
+        await found.call(messages.NODE_EXPAND, {})
     with pytest.raises(RpcError, match="code = Unavailable desc = connection error") as raised:
         await call(tmp_path / "none.sock", messages.NODE_GET_INFO, {})
     assert not raised.value.is_final
@@ -213,3 +213,21 @@ def test_drivers_find_the_directory_where_they_look_for_it(tmp_path: Path) -> No
     other.mkdir()
     assert watch.link(other, data) == data, "what somebody else has there stays"
     assert watch.link(data, data) == data
+
+
+def sized(known: str | None, size: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    conditions = [{"type": "FileSystemResizePending"}, {"type": "Other"}]
+    status = {"conditions": conditions, **({"capacity": {"storage": known}} if known else {})}
+    return {"status": status}, {"spec": {"capacity": {"storage": size}}}
+
+
+@pytest.mark.parametrize(
+    ("known", "size", "wanted"), [("1Gi", "2Gi", "2Gi"), ("1Gi", "1024Mi", ""), ("2Gi", "1Gi", ""), (None, "1Gi", "")]
+)
+def test_when_a_file_system_has_to_grow(known: str | None, size: str, wanted: str) -> None:
+    assert expansion.needed(*sized(known, size)) == wanted
+
+
+def test_what_a_claim_says_when_it_has_grown() -> None:
+    status = expansion.grown(sized("1Gi", "2Gi")[0], "2Gi")["status"]
+    assert status == {"capacity": {"storage": "2Gi"}, "conditions": [{"type": "Other"}]}

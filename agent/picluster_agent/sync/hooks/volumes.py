@@ -84,7 +84,7 @@ async def refresh(runtime: Runtime, context: PodContext, *, everything: bool) ->
     except ConfigError as error:
         errors.append(manager.failed("MountVolume.SetUp", volumes[0].name, error))
     if everything:
-        errors += await runtime.storage.refresh(context.paths.disk, context.pod)
+        errors += await runtime.storage.refresh(context.uid)
     for failure in errors:
         context.event(runtime, "Warning", "FailedMount", str(failure))
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from weakref import WeakValueDictionary
 
 from picluster.api.errors import ApiError
-from picluster.api.resources import CSI_DRIVERS, SECRETS, SERVICE_ACCOUNTS, VOLUME_ATTACHMENTS
 from picluster.api.types import Object
 from picluster.client import Client, TransportError
 from picluster.util.backoff import Backoff
@@ -24,11 +22,13 @@ from picluster.util.clock import Clock
 from picluster.util.tasks import Tasks
 from picluster_agent import kernel
 from picluster_agent.grpc.unary import RpcError
-from picluster_agent.podman.env import ConfigError, secret_data
+from picluster_agent.podman.env import ConfigError
 from picluster_agent.volumes import claims, layout, ownership
 from picluster_agent.volumes.claims import Volume
 from picluster_agent.volumes.csi import record, registration, request
 from picluster_agent.volumes.csi.driver import Driver
+from picluster_agent.volumes.csi.expansion import expand
+from picluster_agent.volumes.csi.lookup import Lookup
 from picluster_agent.volumes.csi.messages import (
     NODE_PUBLISH,
     NODE_STAGE,
@@ -45,8 +45,6 @@ log = logging.getLogger(__name__)
 RETRY_MIN_S = 0.5
 RETRY_MAX_S = 122.0
 """The kubelet's back-off of volume operations: 500 ms to 2 min 2 s."""
-FETCH_TIMEOUT_S = 5.0
-TOKEN_LIFETIME_S = 3600
 
 
 class Csi:
@@ -70,8 +68,9 @@ class Csi:
         self._places = record.Places(data_dir)
         self._drivers: dict[str, Driver] = {}
         self._joining: dict[Path, asyncio.Task[None]] = {}
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._volumes: dict[tuple[str, str], tuple[Pod, Volume]] = {}
+        self._lookup = Lookup(client)
         self._info = registration.NodeInfo(client, node_name)
         self._tasks = Tasks("csi")
 
@@ -121,9 +120,16 @@ class Csi:
     async def _sweep(self, driver: Driver) -> None:
         """Unstage what no pod uses: it was left by an agent that ended in between."""
         for directory, staged in list(self._places.staged()):
-            if staged.driver == driver.name and not any(self._places.all_of(driver.name, staged.handle)):
-                with contextlib.suppress(VolumeError):
-                    await self._unstage(staged, directory)
+            if staged.driver != driver.name:
+                continue
+            async with self._lock(staged.handle):
+                if not any(self._places.all_of(driver.name, staged.handle)):
+                    with contextlib.suppress(VolumeError):
+                        await self._unstage(staged, directory)
+
+    def _lock(self, handle: str) -> asyncio.Lock:
+        """What is done with a volume is done one after the other; the lock lives as long as somebody wants it."""
+        return self._locks.setdefault(handle, asyncio.Lock())
 
     def _driver(self, name: str, step: str, what: str, volume: str) -> Driver:
         driver = self._drivers.get(name)
@@ -152,24 +158,17 @@ class Csi:
             except ConfigError as error:
                 raise failed("MountVolume.NodeAffinity check", volume.spec_name, error) from error
         wanted = self._record(uid, volume)
-        driver = await self._object(volume)
+        driver = await self._lookup.driver(volume)
         self._volumes[uid, volume.name] = (pod, volume)
-        if volume.device:
-            directory, target = (
-                self._places.device_record(volume.spec_name, uid),
-                self._places.publish_device(volume.spec_name, uid),
-            )
-        else:
-            directory = layout.directory(pod.volumes, "csi", volume.spec_name)
-            target = directory / "mount"
+        directory, target = self._target(uid, pod, volume)
         place = Place(target, read_only=volume.read_only, device=volume.device, claim=volume.claim)
-        async with self._locks[wanted.handle]:
+        async with self._lock(wanted.handle):
             if await asyncio.to_thread(self._stands, directory, target, wanted, volume.device):
                 return place
             problem = request.lifecycle_problem(volume, driver)
             if problem:
                 raise failed("MountVolume.SetUp", volume.spec_name, f"kubernetes.io/csi: {problem}")
-            context = await self._attached(volume, driver, wanted)
+            context = await self._lookup.attached(volume, driver, wanted)
             await asyncio.to_thread(record.write, directory, wanted)
             await self._stage(pod, volume, wanted, context)
             await self._publish(pod, volume, driver, wanted, target, context)
@@ -189,38 +188,6 @@ class Csi:
         if record.read(directory / record.NAME) is None:
             return False
         return kernel.is_mount(target) or (device and target.is_block_device())
-
-    async def _object(self, volume: Volume) -> Object:
-        """The CSIDriver, or nothing where the driver has none."""
-        return await self._get(CSI_DRIVERS, volume.source["driver"], None, volume, missing={})
-
-    async def _get(
-        self, resource: Any, name: str, namespace: str | None, volume: Volume, missing: Object | None = None
-    ) -> Object:
-        try:
-            return await self._client.get(resource, name, namespace=namespace, timeout_s=FETCH_TIMEOUT_S)
-        except ApiError as error:
-            if error.code == 404 and missing is not None:
-                return missing
-            raise failed("MountVolume.SetUp", volume.spec_name, f"kubernetes.io/csi: {error}") from error
-        except TransportError as error:
-            raise failed("MountVolume.SetUp", volume.spec_name, f"kubernetes.io/csi: {error}") from error
-
-    async def _attached(self, volume: Volume, driver: Object, wanted: Record) -> dict[str, str]:
-        """The publish context, once the volume is attached to this node; nothing where drivers do not attach."""
-        if volume.persistent is None or (driver.get("spec") or {}).get("attachRequired") is False:
-            return {}
-        step, name = "MountVolume.WaitForAttach", wanted.attachment
-        try:
-            found = await self._client.get(VOLUME_ATTACHMENTS, name, timeout_s=FETCH_TIMEOUT_S)
-        except (ApiError, TransportError) as error:
-            text = f"volume {wanted.handle} has GET error for volume attachment {name}: {error}"
-            raise failed(step, volume.spec_name, text) from error
-        status = found.get("status") or {}
-        if not status.get("attached"):
-            wrong = (status.get("attachError") or {}).get("message")
-            raise failed(step, volume.spec_name, wrong or f"watch error: volume {wanted.handle} is not attached yet")
-        return dict(status.get("attachmentMetadata") or {})
 
     async def _stage(self, pod: Pod, volume: Volume, wanted: Record, context: Mapping[str, str]) -> None:
         """Once per node, if the driver wants it; asked again for each pod, which a driver takes as the same."""
@@ -243,7 +210,7 @@ class Csi:
                 "publish_context": context,
                 "staging_target_path": self._told(target),
                 "volume_capability": request.capability(volume, pod.obj, capabilities),
-                "secrets": await self._secrets(volume, volume.source.get("nodeStageSecretRef"), None),
+                "secrets": await self._lookup.secrets(volume, volume.source.get("nodeStageSecretRef"), None),
                 "volume_context": volume.source.get("volumeAttributes") or {},
             }
             await driver.call(NODE_STAGE, message)
@@ -268,8 +235,10 @@ class Csi:
                 "target_path": self._told(target),
                 "volume_capability": request.capability(volume, pod.obj, capabilities),
                 "readonly": volume.read_only,
-                "secrets": await self._secrets(volume, reference, pod.obj),
-                "volume_context": request.context(volume, pod.obj, obj, await self._tokens(volume, pod.obj, obj)),
+                "secrets": await self._lookup.secrets(volume, reference, pod.obj),
+                "volume_context": request.context(
+                    volume, pod.obj, obj, await self._lookup.tokens(volume, pod.obj, obj)
+                ),
             }
             await driver.call(NODE_PUBLISH, message)
             if request.applies_fs_group(volume, obj, capabilities):
@@ -279,68 +248,57 @@ class Csi:
             what = "kubernetes.io/csi: mounter.SetUpAt failed: " if isinstance(error, OSError) else ""
             raise failed(step, volume.spec_name, f"{what}{error}") from error
 
-    async def _secrets(self, volume: Volume, reference: Object | None, pod: Object | None) -> dict[str, str]:
-        """A secret that the volume refers to; an inline volume's is in its pod's namespace."""
-        if not reference:
-            return {}
-        namespace = reference.get("namespace") or (pod or {"metadata": {}})["metadata"].get("namespace")
-        secret = await self._get(SECRETS, reference["name"], namespace, volume)
-        return {key: value.decode(errors="replace") for key, value in secret_data(secret).items()}
-
-    async def _tokens(self, volume: Volume, pod: Object, driver: Object) -> dict[str, Object]:
-        """Tokens of the pod's account that the driver wants to act with (KEP-2047), by audience."""
-        found: dict[str, Object] = {}
-        metadata = pod["metadata"]
-        for wanted in (driver.get("spec") or {}).get("tokenRequests") or ():
-            audience = wanted.get("audience") or ""
-            reference = {"apiVersion": "v1", "kind": "Pod", "name": metadata["name"], "uid": metadata["uid"]}
-            spec: Object = {
-                "audiences": [audience] if audience else [],
-                "boundObjectRef": reference,
-                "expirationSeconds": wanted.get("expirationSeconds") or TOKEN_LIFETIME_S,
-            }
-            account = pod["spec"].get("serviceAccountName") or "default"
-            body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {}, "spec": spec}
-            try:
-                answer = await self._client.create(
-                    SERVICE_ACCOUNTS, body, namespace=metadata["namespace"], name=account, subresource="token"
-                )
-            except (ApiError, TransportError) as error:
-                text = f"kubernetes.io/csi: failed to fetch token: {error}"
-                raise failed("MountVolume.SetUp", volume.spec_name, text) from error
-            status = answer["status"]
-            found[audience] = {"token": status["token"], "expirationTimestamp": status["expirationTimestamp"]}
-        return found
-
-    async def republish(self, pod_dir: Path, pod: Object) -> list[VolumeError]:
-        """Publish again where the CSIDriver says ``requiresRepublish``; what went wrong."""
+    async def refresh(self, uid: str) -> list[VolumeError]:
+        """Publish a pod's volumes again where the CSIDriver says so, expand those that have grown; what went wrong."""
         errors = []
-        for (uid, _), (of_pod, volume) in list(self._volumes.items()):
-            if uid != pod["metadata"]["uid"]:
-                continue
-            try:
-                driver = await self._object(volume)
-                if (driver.get("spec") or {}).get("requiresRepublish") and not volume.device:
-                    wanted = self._record(uid, volume)
-                    target = layout.directory(of_pod.volumes, "csi", volume.spec_name) / "mount"
-                    async with self._locks[wanted.handle]:
-                        context = await self._attached(volume, driver, wanted)
-                        await self._publish(of_pod, volume, driver, wanted, target, context)
-            except VolumeError as error:
-                errors.append(error)
+        for (owner, _), (pod, volume) in list(self._volumes.items()):
+            if owner == uid:
+                try:
+                    await self._refresh(uid, pod, volume)
+                except VolumeError as error:
+                    errors.append(error)
         return errors
+
+    async def _refresh(self, uid: str, pod: Pod, volume: Volume) -> None:
+        obj = await self._lookup.driver(volume)
+        wanted = self._record(uid, volume)
+        _, target = self._target(uid, pod, volume)
+        async with self._lock(wanted.handle):
+            if (obj.get("spec") or {}).get("requiresRepublish") and not volume.device:
+                context = await self._lookup.attached(volume, obj, wanted)
+                await self._publish(pod, volume, obj, wanted, target, context)
+            if volume.claim and not volume.read_only:
+                await self._expand(pod, volume, wanted, target)
+
+    async def _expand(self, pod: Pod, volume: Volume, wanted: Record, target: Path) -> None:
+        driver = self._drivers.get(wanted.driver)
+        if driver is None:
+            return
+        try:
+            capabilities = await driver.capabilities()
+            message = {
+                "volume_id": wanted.handle,
+                "volume_path": self._told(target),
+                "volume_capability": request.capability(volume, pod.obj, capabilities),
+                "secrets": await self._lookup.secrets(volume, volume.source.get("nodeExpandSecretRef"), None),
+            }
+            if STAGE_UNSTAGE_VOLUME in capabilities:
+                message["staging_target_path"] = self._told(self._staging_target(volume.device, wanted))
+            size = await expand(self._client, driver, pod.obj["metadata"]["namespace"], volume.claim, message)
+            if size:
+                log.info("volume %s has %s now", volume.spec_name, size)
+        except (RpcError, ApiError, TransportError) as error:
+            raise failed("MountVolume.NodeExpandVolume", volume.spec_name, error) from error
 
     # -- down ----------------------------------------------------------------------------------------------------------
 
     async def unmount(self, pod_dir: Path, uid: str) -> None:
         """Unpublish what the pod has, as the disk says; unstage what nobody uses any more. Raises ``VolumeError``."""
         for one in (*record.published(pod_dir), *self._places.devices(uid)):
-            async with self._locks[one.record.handle]:
+            async with self._lock(one.record.handle):
                 await self._unpublish(one)
                 if one.record.lifecycle == "Persistent":
                     await self._unstage_if_last(one)
-            if not self._locks[one.record.handle].locked():
-                self._locks.pop(one.record.handle, None)
         for key in [key for key in self._volumes if key[0] == uid]:
             del self._volumes[key]
         await asyncio.to_thread(_remove_empty, pod_dir / "volumes" / layout.PLUGINS["csi"])
@@ -378,6 +336,14 @@ class Csi:
             raise failed("UnmountDevice", staged.spec_name, error) from error
 
     # -- paths ---------------------------------------------------------------------------------------------------------
+
+    def _target(self, uid: str, pod: Pod, volume: Volume) -> tuple[Path, Path]:
+        """Where a pod's record of a volume is, and where the driver puts the volume."""
+        if volume.device:
+            name = volume.spec_name
+            return self._places.device_record(name, uid), self._places.publish_device(name, uid)
+        directory = layout.directory(pod.volumes, "csi", volume.spec_name)
+        return directory, directory / "mount"
 
     def _staging_target(self, device: bool, wanted: Record) -> Path:
         if device:

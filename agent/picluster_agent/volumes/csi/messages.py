@@ -18,9 +18,7 @@ class Call:
 
 
 STAGE_UNSTAGE_VOLUME = 1
-GET_VOLUME_STATS = 2
 EXPAND_VOLUME = 3
-VOLUME_CONDITION = 4
 SINGLE_NODE_MULTI_WRITER = 5
 VOLUME_MOUNT_GROUP = 6
 
@@ -35,12 +33,6 @@ _CAPABILITY: Table = {
     1: Field("block", EMPTY),
     2: Field("mount", _MOUNT),
     3: Field("access_mode", {1: Field("mode", "int")}),
-}
-_USAGE: Table = {
-    1: Field("available", "int"),
-    2: Field("total", "int"),
-    3: Field("used", "int"),
-    4: Field("unit", "int"),
 }
 
 GET_INFO = Call(
@@ -115,12 +107,4 @@ NODE_EXPAND = Call(
         6: Field("secrets", "map"),
     },
     {1: Field("capacity_bytes", "int")},
-)
-NODE_GET_STATS = Call(
-    "/csi.v1.Node/NodeGetVolumeStats",
-    {1: Field("volume_id", "text"), 2: Field("volume_path", "text"), 3: Field("staging_target_path", "text")},
-    {
-        1: Field("usage", _USAGE, repeated=True),
-        2: Field("volume_condition", {1: Field("abnormal", "bool"), 2: Field("message", "text")}),
-    },
 )
