@@ -11,12 +11,14 @@ import logging
 from dataclasses import dataclass
 
 from picluster.api.errors import ApiError
+from picluster.api.meta import parse_time
 from picluster.api.resources import PODS
 from picluster.api.types import Object
 from picluster.client import Client, PatchType, TransportError
 from picluster.util.backoff import Backoff
 from picluster.util.clock import Clock
 from picluster.util.tasks import Tasks
+from picluster_agent import figures
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,8 @@ class StatusWriter:
         if entry is None or entry.uid != metadata["uid"]:
             self.forget(uid)
             entry = self._entries[uid] = _Entry(metadata["uid"], metadata["namespace"], metadata["name"], status)
+        if _begins_to_run(pod, entry.wanted, status):
+            figures.POD_START.observe(max(self._clock.now() - parse_time(status["startTime"]), 0.0))
         entry.wanted = status
         if self._is_current(entry, pod) or entry.task is not None:
             return
@@ -123,6 +127,13 @@ class StatusWriter:
             subresource="status",
             timeout_s=TIMEOUT_S,
         )
+
+
+def _begins_to_run(pod: Object, before: Object, now: Object) -> bool:
+    """Whether this is the first status that says Running."""
+    known = (pod.get("status") or {}).get("phase")
+    first = now.get("phase") == "Running" != known and (before is now or before.get("phase") != "Running")
+    return first and bool(now.get("startTime"))
 
 
 MERGED_BY_ADDRESS = ("podIPs", "hostIPs")

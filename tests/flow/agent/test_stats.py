@@ -126,5 +126,10 @@ async def test_use_is_told_as_by_a_kubelet(shared_node: Any, make_pod: Any, box:
     assert value(own, "kubelet_node_name", node="test-node") == 1
     assert value(own, "kubelet_runtime_operations_total", operation_type="create_container")
     assert value(own, "kubelet_pleg_relist_duration_seconds_count")
+    assert value(own, "kubelet_started_pods_total")
+    assert value(own, "kubelet_started_containers_total", container_type="container")
+    assert value(own, "kubelet_pod_start_duration_seconds_count")
+    assert value(own, "kubelet_pod_worker_duration_seconds_count", operation_type="create")
+    assert value(own, "kubelet_certificate_manager_client_ttl_seconds")
     assert value(own, "process_resident_memory_bytes")
     assert value(own, "picluster_board_clock_synchronized") is not None

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from picluster.api.types import Object
+from picluster_agent import figures
 from picluster_agent.podman import env, layers, translate, users
 from picluster_agent.podman.client import PodmanError
 from picluster_agent.podman.env import ConfigError
@@ -53,6 +54,7 @@ async def start(runtime: Runtime, context: PodContext, step: Start, image: Image
         raise StartError(Waiting("RunContainerError", str(error)), _not_run(runtime, seen, str(error))) from error
     seen = replace(seen, user=users.of_process(await _pid(runtime, container_id)))
     runtime.actual.note(context.uid, seen)
+    figures.STARTED_CONTAINERS[_type_of(context.pod, step.name)] += 1
     runtime.resources.started(context.uid, step.name)
     context.event(runtime, "Normal", "Started", "Container started", step.name)
     return seen
@@ -70,6 +72,11 @@ def _not_run(runtime: Runtime, seen: Seen, message: str) -> Seen:
         started_s=0.0,
         finished_s=now_s,
     )
+
+
+def _type_of(pod: Object, name: str) -> str:
+    groups = {"init_container": spec.init_containers(pod), "ephemeral_container": spec.ephemeral_containers(pod)}
+    return next((kind for kind, listed in groups.items() if any(one["name"] == name for one in listed)), "container")
 
 
 async def _create(runtime: Runtime, body: Object) -> str:

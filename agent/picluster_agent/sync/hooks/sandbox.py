@@ -13,7 +13,7 @@ from picluster.api.errors import ApiError
 from picluster.api.meta import new_uid
 from picluster.api.resources import RUNTIME_CLASSES
 from picluster.api.types import Object
-from picluster_agent import kernel, pause
+from picluster_agent import figures, kernel, pause
 from picluster_agent.cgroups.groups import OWN_V1
 from picluster_agent.podman import runtimes
 from picluster_agent.podman.env import ConfigError
@@ -65,7 +65,9 @@ class Sandbox:
             if not context.host_network:
                 name = spec.kernel_hostname(context.pod, runtime.cluster_domain)
             await asyncio.to_thread(_renew, paths, context.pod, name, sandbox_sysctls(pod_spec), groups)
+            figures.STARTED_PODS["started"] += 1
         except (ConfigError, OSError, ValueError) as error:
+            figures.STARTED_PODS["failed"] += 1
             raise _refused(str(error)) from error
         context.sandbox = current(paths, host_network=context.host_network)
 
