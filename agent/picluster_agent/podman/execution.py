@@ -21,7 +21,8 @@ PID_DIRECTORY = "/run"
 class Finished(NamedTuple):
     exit_code: int
     output: str
-    """Standard output and error as they came, cut to ``OUTPUT_BYTES_MAX``."""
+    """Standard output and error as they came, cut to ``OUTPUT_BYTES_MAX``; the runtime's, if it started nothing."""
+    started: bool = True
 
 
 async def run(podman: Podman, container_id: str, command: Sequence[str], timeout_s: float) -> Finished:
@@ -47,7 +48,13 @@ async def run(podman: Podman, container_id: str, command: Sequence[str], timeout
             _kill(process, Path(pid_file.name))
             await process.wait()
             raise
-    return Finished(code, output.decode(errors="replace"))
+        started = not code or _was_started(Path(pid_file.name))
+    return Finished(code, output.decode(errors="replace"), started)
+
+
+def _was_started(pid_file: Path) -> bool:
+    """Whether the runtime has told of a process; it puts another file in the place of ours."""
+    return bool(pid_file.read_text())
 
 
 def _kill(process: asyncio.subprocess.Process, pid_file: Path) -> None:

@@ -9,6 +9,7 @@ as a failure, so thresholds mean what they mean in Kubernetes.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -22,13 +23,15 @@ from picluster_agent.probes.state import Kind, ProbeState, Result, Timing
 
 NETWORK_MAX = 32
 EXEC_MAX = 4
+TRIES_MAX = 3
+"""Of the kubelet's prober, for what could not be asked."""
 FIRST_RETRY_S = 0.05
 FIRST_EXEC_RETRY_S = 0.25
 FIRST_RETRY_MAX_S = 0.5
 
 OnChange = Callable[[str], None]
-OnFailure = Callable[[str, str, Kind, str], None]
-"""Pod uid, container name, probe, message: one failed try."""
+OnResult = Callable[[str, str, Kind, Result], None]
+"""Pod uid, container name, probe, result: one that is worth an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,11 @@ class Prober:
         self._network = asyncio.Semaphore(NETWORK_MAX)
         self._exec = asyncio.Semaphore(EXEC_MAX)
         self._on_change: OnChange = lambda uid: None
-        self._on_failure: OnFailure = lambda uid, name, kind, message: None
+        self._on_result: OnResult = lambda uid, name, kind, result: None
+        self._began_s = int(clock.now())
 
-    def listen(self, on_change: OnChange, on_failure: OnFailure) -> None:
-        self._on_change, self._on_failure = on_change, on_failure
+    def listen(self, on_change: OnChange, on_result: OnResult) -> None:
+        self._on_change, self._on_result = on_change, on_result
 
     def sync(self, uid: str, targets: Iterable[Target], *, ending: frozenset[str] = frozenset()) -> None:
         """Probe exactly these containers of a pod; those that are ending (by id), for readiness only."""
@@ -139,6 +143,8 @@ class Prober:
             await probed.started.wait()
         timing = state.timing
         await self._clock.sleep(probed.target.started_s + timing.initial_delay_s - self._clock.now())
+        if probed.target.started_s < self._began_s:  # adopted: let not all of them be asked at one time
+            await self._clock.sleep(random.random() * timing.period_s)  # noqa: S311
         eager = kind is not Kind.LIVENESS and not state.healthy
         due_s = self._clock.monotonic()
         while True:
@@ -152,10 +158,12 @@ class Prober:
 
     def _take(self, probed: _Probed, kind: Kind, state: ProbeState, result: Result) -> None:
         target = probed.target
-        told = "successful" if result.success else "failed"
-        figures.PROBES[target.uid, target.subject.container["name"], kind.value, told] += 1
-        if not result.success:
-            self._on_failure(target.uid, target.subject.container["name"], kind, result.message)
+        name = target.subject.container["name"]
+        if not result.success or (result.message and target.subject.container[kind.field].get("httpGet")):
+            self._on_result(target.uid, name, kind, result)
+        if not result.known:
+            return
+        figures.PROBES[target.uid, name, kind.value, "successful" if result.success else "failed"] += 1
         if not state.record(result.success):
             return
         if kind is Kind.STARTUP and state.healthy:
@@ -174,5 +182,10 @@ class Prober:
             delay_s = min(2 * delay_s, FIRST_RETRY_MAX_S)
 
     async def _ask(self, probed: _Probed, probe: Object, timing: Timing) -> Result:
+        """Ask once; what could not be asked, some times more."""
         async with self._exec if probe.get("exec") else self._network:
-            return await check(self._podman, probed.target.subject, probe, timing.timeout_s)
+            for _ in range(TRIES_MAX):
+                result = await check(self._podman, probed.target.subject, probe, timing.timeout_s)
+                if result.known:
+                    break
+            return result

@@ -6,6 +6,7 @@ often in a row as its threshold says; until then the one before holds.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -20,6 +21,24 @@ class Result(NamedTuple):
 
     success: bool
     message: str = ""
+    """What went wrong; with a success that came from an HTTP server, a warning."""
+    known: bool = True
+    """Whether there was an answer, or the lack of one; what could not be asked counts neither way."""
+
+
+def join(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def quoted(text: str) -> str:
+    """As Go's ``%q`` writes it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def dial_error(host: str, port: int, error: OSError) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return f"dial tcp {join(host, port)}: connect: connection refused"
+    return f"dial tcp {join(host, port)}: connect: {(error.strerror or str(error)).lower()}"
 
 
 class Kind(Enum):
@@ -31,6 +50,15 @@ class Kind(Enum):
     def field(self) -> str:
         """Its key in a container's specification."""
         return f"{self.value.lower()}Probe"
+
+
+def told(kind: Kind, result: Result) -> tuple[str, str]:
+    """Reason and message of the event about a result that is not plainly good (``pkg/kubelet/prober/prober.go``)."""
+    if result.success:
+        return "ProbeWarning", f"{kind.value} probe warning: {result.message}"
+    if not result.known:
+        return "Unhealthy", f"{kind.value} probe errored and resulted in unknown state: {result.message}"
+    return "Unhealthy", f"{kind.value} probe failed: {result.message}"
 
 
 INITIAL = {Kind.STARTUP: False, Kind.READINESS: False, Kind.LIVENESS: True}

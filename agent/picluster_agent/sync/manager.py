@@ -11,7 +11,7 @@ from picluster.api.types import Object
 from picluster.client import Informer
 from picluster.util.tasks import Tasks
 from picluster_agent.podman import translate
-from picluster_agent.probes.state import Kind
+from picluster_agent.probes.state import Kind, Result, told
 from picluster_agent.sync.context import PodContext, Runtime
 from picluster_agent.sync.mirrors import Mirrors, is_mirror, is_mirror_of
 from picluster_agent.sync.staticpods import StaticPods
@@ -39,7 +39,7 @@ class PodManager:
         self._tasks = Tasks("pods")
 
     def start(self) -> None:
-        self._runtime.prober.listen(self._wake, self._probe_failed)
+        self._runtime.prober.listen(self._wake, self._probe_told)
         self._runtime.resources.listen(self._wake)
         self._runtime.actual.start(self._containers_changed)
         self.informer.add_handler(self._pod_changed)
@@ -205,10 +205,10 @@ class PodManager:
         if uid in self._workers:
             self._workers[uid].wake()
 
-    def _probe_failed(self, uid: str, container: str, kind: Kind, message: str) -> None:
+    def _probe_told(self, uid: str, container: str, kind: Kind, result: Result) -> None:
         if worker := self._workers.get(uid):
-            text = f"{kind.value} probe failed: {message}"
-            worker.context.event(self._runtime, "Warning", "Unhealthy", text, container)
+            reason, text = told(kind, result)
+            worker.context.event(self._runtime, "Warning", reason, text, container)
 
 
 def _age(pod: Object) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import hpack
 import pytest
 
 from picluster.util.clock import SYSTEM_CLOCK
@@ -81,22 +82,35 @@ def unused_port() -> int:
     [
         ("HTTP/1.1 200 OK\r\n\r\n", True, ""),
         ("HTTP/1.0 204 No Content\r\n\r\n", True, ""),
-        ("HTTP/1.1 302 Found\r\nLocation: http://elsewhere.example/\r\n\r\n", True, ""),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", True, ""),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", True, ""),
+        (
+            "HTTP/1.1 302 Found\r\nLocation: http://elsewhere.example/\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "4\r\ngone\r\n3\r\n on\r\n0\r\n\r\n",
+            True,
+            "Probe terminated redirects, Response body: gone on",
+        ),
+        ("HTTP/1.1 300 Many\r\nContent-Length: 1\r\n\r\nx", True, "Probe terminated redirects, Response body: x"),
+        ("HTTP/1.1 302 Found\r\n\r\n", True, "Probe terminated redirects, Response body: "),
         ("HTTP/1.1 404 Not Found\r\n\r\n", False, "HTTP probe failed with statuscode: 404"),
         ("HTTP/1.1 500 Oh\r\n\r\n", False, "HTTP probe failed with statuscode: 500"),
         ("", False, 'Get "{url}": EOF'),
-        ("SSH-2.0-x\r\n", False, "Get \"{url}\": malformed HTTP response 'SSH-2.0-x'"),
+        (
+            "SSH-2.0-x\r\n",
+            False,
+            'Get "{url}": net/http: HTTP/1.x transport connection broken: malformed HTTP response "SSH-2.0-x"',
+        ),
     ],
 )
 async def test_http_answers(serve: Serve, answer: str, success: bool, message: str) -> None:
     port = await serve(http(answer))
     url = f"http://127.0.0.1:{port}/healthz"
-    assert await ask({"httpGet": {"port": port, "path": "/healthz"}}) == (success, message.format(url=url))
+    assert await ask({"httpGet": {"port": port, "path": "/healthz"}}) == Result(success, message.format(url=url))
 
 
 async def test_http_follows_redirects_on_its_host(serve: Serve) -> None:
     port = await serve(http("HTTP/1.1 301 Moved\r\nLocation: /other\r\n\r\n", "HTTP/1.1 503 No\r\n\r\n"))
-    assert await ask({"httpGet": {"port": port}}) == (False, "HTTP probe failed with statuscode: 503")
+    assert await ask({"httpGet": {"port": port}}) == Result(False, "HTTP probe failed with statuscode: 503")
     port = await serve(http("HTTP/1.1 301 Moved\r\nLocation: /again\r\n\r\n"))
     assert "stopped after 10 redirects" in (await ask({"httpGet": {"port": port}})).message
 
@@ -109,7 +123,10 @@ async def test_http_says_who_asks_and_what_it_was_told_to_say(serve: Serve) -> N
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
 
     port = await serve(answer)
-    headers = [{"name": "Host", "value": "shop.example"}, {"name": "X-A", "value": "1"}]
+    headers = [
+        {"name": name, "value": value}
+        for name, value in (("Host", "shop.example"), ("X-A", "1"), ("X-A", "2"), ("X-B", ""), ("accept", ""))
+    ]
     assert (
         await ask(
             {"httpGet": {"port": "web", "path": "a?b=c", "httpHeaders": headers}},
@@ -118,26 +135,50 @@ async def test_http_says_who_asks_and_what_it_was_told_to_say(serve: Serve) -> N
     ).success
     lines = heard[0].split("\r\n")
     assert lines[0] == "GET /a?b=c HTTP/1.1"
-    assert {"User-Agent: kube-probe/1.36", "Host: shop.example", "X-A: 1", "Connection: close"} <= set(lines)
+    assert {"User-Agent: kube-probe/1.36", "Host: shop.example", "X-A: 1", "X-A: 2", "X-B: "} <= set(lines)
+    assert "Connection: close" in lines and not any(line.lower().startswith("accept") for line in lines)
     assert sum(line.startswith("Host:") for line in lines) == 1
 
 
 async def test_nobody_there_and_nobody_answering(serve: Serve) -> None:
     port, quiet = unused_port(), await serve(silence)
     refused = f"dial tcp 127.0.0.1:{port}: connect: connection refused"
-    assert await ask({"tcpSocket": {"port": port}}) == (False, refused)
-    assert await ask({"httpGet": {"port": port}}) == (False, f'Get "http://127.0.0.1:{port}/": {refused}')
-    assert await ask({"tcpSocket": {"port": quiet}}) == (True, "")
+    assert await ask({"tcpSocket": {"port": port}}) == Result(False, refused)
+    assert await ask({"httpGet": {"port": port}}) == Result(False, f'Get "http://127.0.0.1:{port}/": {refused}')
+    assert await ask({"tcpSocket": {"port": quiet}}) == Result(True)
     late = await ask({"httpGet": {"port": quiet}}, timeout_s=0.05)
     assert late.message.endswith("context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
     assert not (await ask({"grpc": {"port": port}})).success
-    assert (await ask({"tcpSocket": {"port": "none"}})).message == 'couldn\'t find port: "none" in container web'
+    unknown = Result(False, 'strconv.Atoi: parsing "none": invalid syntax', known=False)
+    assert await ask({"tcpSocket": {"port": "none"}}) == unknown
+    assert await ask({"tcpSocket": {"port": "70000"}}) == Result(False, "invalid port number: 70000", known=False)
+    assert not (await ask({})).known
+
+
+async def test_a_body_that_never_ends_is_no_answer(serve: Serve) -> None:
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx")
+        await reader.read()
+
+    result = await ask({"httpGet": {"port": await serve(stall)}}, timeout_s=0.1)
+    assert not result.known and result.message.endswith("while reading body)")
+
+
+async def test_https_to_a_server_without_tls(serve: Serve) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+
+    port = await serve(refuse)
+    result = await ask({"httpGet": {"port": port, "scheme": "HTTPS"}})
+    assert result.message == f'Get "https://127.0.0.1:{port}/": http: server gave HTTP response to HTTPS client'
 
 
 async def test_a_command_without_podman_is_a_failure() -> None:
     async with Podman(Path("/nonexistent/podman.sock")) as podman:
         result = await check(podman, Subject("id", {"name": "web"}, ""), {"exec": {"command": ["true"]}}, 1.0)
-    assert not result.success
+    assert not result.success and not result.known
     assert "podman does not answer" in result.message
 
 
@@ -151,7 +192,14 @@ def frame(kind: int, flags: int, stream: int, body: bytes) -> bytes:
         (b"\x08\x01", Result(True)),
         (b"\x08\x02", Result(False, 'service unhealthy (responded with "NOT_SERVING")')),
         (b"", Result(False, 'service unhealthy (responded with "UNKNOWN")')),
-        (None, Result(False, "this server does not implement the grpc health protocol (grpc.health.v1.Health)")),
+        (
+            None,
+            Result(
+                False,
+                "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): "
+                "unknown service grpc.health.v1.Health",
+            ),
+        ),
     ],
 )
 async def test_grpc(serve: Serve, message: bytes | None, expected: Result) -> None:
@@ -164,7 +212,9 @@ async def test_grpc(serve: Serve, message: bytes | None, expected: Result) -> No
         if message is not None:
             body = b"\x00" + struct.pack(">I", len(message)) + message
             writer.write(frame(0, 0, 1, body[:3]) + frame(0, 0, 1, body[3:]))
-        writer.write(frame(1, 5, 1, b"\x00"))
+        trailers = [("grpc-status", "12"), ("grpc-message", "unknown service grpc.health.v1.Health")]
+        block = hpack.Encoder().encode(trailers)
+        writer.write(frame(1, 1, 1, block[:4]) + frame(9, 4, 1, block[4:]))
         await writer.drain()
 
     port = await serve(answer)
@@ -181,7 +231,7 @@ class Watched:
         self.prober = Prober(PODMAN, SYSTEM_CLOCK)
         self.changes = 0
         self.failures: list[tuple[str, Kind]] = []
-        self.prober.listen(self._changed, lambda uid, name, kind, message: self.failures.append((name, kind)))
+        self.prober.listen(self._changed, lambda uid, name, kind, result: self.failures.append((name, kind)))
 
     def _changed(self, uid: str) -> None:
         self.changes += 1
