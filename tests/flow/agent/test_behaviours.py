@@ -344,7 +344,7 @@ ROWS: dict[str, Row] = {
     # [sig-storage] EmptyDir volumes
     "empty-dir": Row(
         f"{MODES} /disk /memory; grep -c ' /memory tmpfs ' /proc/mounts; umask 0; touch /disk/f; {MODES} /disk/f",
-        ["777", "777", "1", "666"],
+        ["777", "1777", "1", "666"],
         volumes={"disk": {"emptyDir": {}}, "memory": {"emptyDir": {"medium": "Memory"}}},
     ),
     "empty-dir-non-root": Row(
