@@ -25,6 +25,18 @@ POD_WORKER_SECONDS = Timings(
     "[ALPHA] Duration in seconds to sync a single pod. Broken down by operation type: create, update, or sync",
     ("operation_type",),
 )
+IMAGE_PULL_BUCKETS_S = (1, 5, 10, 20, 30, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200, 1800, 2700, 3600)
+IMAGE_PULL_SECONDS = Timings(
+    "kubelet_image_pull_duration_seconds",
+    "[ALPHA] Duration in seconds to pull an image.",
+    ("image_size_in_bytes",),
+    IMAGE_PULL_BUCKETS_S,
+)
+"""With the time that a pull has waited for its turn."""
+IMAGE_REQUESTS: Counter[tuple[str, str, str]] = Counter()
+"""By policy, and whether the image was there and was pulled (``true``, ``false``, ``unknown``)."""
+IMAGE_CHECKS: Counter[str] = Counter()
+"""Whether credentials had to be checked for an image that was there, by ``result``."""
 POD_START = Timing()
 """From the moment that the agent has seen a pod to the one that its containers run."""
 STARTED_PODS: Counter[str] = Counter()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
+from functools import cache
 from itertools import accumulate
 
 LATENCY_BUCKETS_S = (
@@ -15,21 +16,21 @@ LATENCY_BUCKETS_S = (
     20, 30, 45, 60,
 )  # fmt: skip
 """Kubernetes' own from 5 ms on, and finer ones below."""
-_LE = (*[f"{bound:g}" for bound in LATENCY_BUCKETS_S], "+Inf")
 
 
 class Timing:
     """A histogram."""
 
-    __slots__ = ("seconds", "under")
+    __slots__ = ("bounds_s", "seconds", "under")
 
-    def __init__(self) -> None:
+    def __init__(self, bounds_s: tuple[float, ...] = LATENCY_BUCKETS_S) -> None:
+        self.bounds_s = bounds_s
         self.seconds = 0.0
-        self.under = [0] * len(_LE)
+        self.under = [0] * (len(bounds_s) + 1)
 
     def observe(self, seconds: float) -> None:
         self.seconds += seconds
-        self.under[bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
+        self.under[bisect_left(self.bounds_s, seconds)] += 1
 
     @property
     def count(self) -> int:
@@ -39,12 +40,14 @@ class Timing:
 class Timings:
     """One histogram for each combination of labels; ``labels`` gives it, to be kept by who observes."""
 
-    def __init__(self, name: str, what: str, labels: tuple[str, ...]) -> None:
-        self._name, self._what, self._labels = name, what, labels
+    def __init__(
+        self, name: str, what: str, labels: tuple[str, ...], bounds_s: tuple[float, ...] = LATENCY_BUCKETS_S
+    ) -> None:
+        self._name, self._what, self._labels, self._bounds_s = name, what, labels, bounds_s
         self._made: dict[tuple[str, ...], Timing] = {}
 
     def labels(self, *values: str) -> Timing:
-        return self._made.setdefault(values, Timing())
+        return self._made.setdefault(values, Timing(self._bounds_s))
 
     def text(self) -> str:
         return histogram(self._name, self._what, self._labels, self._made)
@@ -57,10 +60,18 @@ def histogram(name: str, what: str, labels: tuple[str, ...], timings: Mapping[tu
         told = labelled(labels, values)
         counts = list(accumulate(timing.under))
         lines.extend(
-            [f'{name}_bucket{{{told},le="{bound}"}} {count}.0\n' for bound, count in zip(_LE, counts, strict=True)]
+            [
+                f'{name}_bucket{{{told},le="{bound}"}} {count}.0\n'
+                for bound, count in zip(_le(timing.bounds_s), counts, strict=True)
+            ]
         )
         lines.append(f"{name}_count{{{told}}} {counts[-1]}.0\n{name}_sum{{{told}}} {timing.seconds!r}\n")
     return "".join(lines)
+
+
+@cache
+def _le(bounds_s: tuple[float, ...]) -> tuple[str, ...]:
+    return (*[f"{bound:g}" for bound in bounds_s], "+Inf")
 
 
 def head(name: str, kind: str, what: str) -> list[str]:

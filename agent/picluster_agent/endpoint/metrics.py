@@ -22,6 +22,10 @@ from picluster_agent.sync.actual import Actual
 from picluster_agent.sync.model import State
 
 START = "[ALPHA] Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run"
+CHECKED = (
+    "[ALPHA] Counter for how many times kubelet checked whether credentials need to be re-verified to access an image"
+)
+ENSURED = "[ALPHA] Number of ensure-image requests processed by the kubelet."
 RELIST = "[ALPHA] Duration in seconds for relisting pods in PLEG."
 
 
@@ -124,6 +128,7 @@ def work() -> str:
          figures.STARTED_CONTAINERS),
         ("kubelet_evictions", "[ALPHA] Cumulative number of pod evictions by eviction signal", "eviction_signal",
          figures.EVICTIONS),
+        ("kubelet_imagemanager_image_mustpull_checks_total", CHECKED, "result", figures.IMAGE_CHECKS),
     )  # fmt: skip
     families = []
     for name, what, label, counts in counters:
@@ -136,7 +141,11 @@ def work() -> str:
     ):
         families.append(family := Family(name, "counter", what))
         family.add(figures.STARTED_PODS[key])
-    timed = (figures.RUNTIME_SECONDS.text(), figures.POD_WORKER_SECONDS.text())
+    families.append(family := Family("kubelet_image_manager_ensure_image_requests_total", "counter", ENSURED))
+    for (policy, present, pulled), count in figures.IMAGE_REQUESTS.items():
+        labels = {"pull_policy": policy, "present_locally": present, "pull_required": pulled}
+        family.add(count, label_text(labels))
+    timed = (figures.RUNTIME_SECONDS.text(), figures.POD_WORKER_SECONDS.text(), figures.IMAGE_PULL_SECONDS.text())
     started = histogram("kubelet_pod_start_duration_seconds", START, figures.POD_START)
     return joined(families) + "".join(timed) + started
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from picluster.api.types import Object
 from picluster.util.clock import Clock
-from picluster_agent.images import errors, secrets, verification
+from picluster_agent.images import counting, errors, secrets, verification
 from picluster_agent.images.credentials import Credential, CredentialsError, lookup
 from picluster_agent.images.durations import go_duration
 from picluster_agent.images.errors import ImageError
@@ -92,8 +92,12 @@ class Images:
             raise ImageError(errors.INVALID_NAME, message, image) from error
         await self._recover()
         wanted = _Wanted(runtime, context, name, reference, await secrets.pull_secrets(runtime, context))
-        found = None if policy == "Always" and not reference.is_local else await self._look(wanted)
-        if found is not None and self._may_use(wanted, found):
+        asked = policy != "Always" or reference.is_local
+        found = await self._look(wanted) if asked else None
+        usable = found is not None and self._may_use(wanted, found)
+        present = found is not None if asked else None
+        counting.requested(policy, present=present, pull=None if policy == "Never" and not present else not usable)
+        if found is not None and usable:
             message = f'Container image "{image}" already present on machine and can be accessed by the pod'
             wanted.event("Normal", "Pulled", message)
             return Image.from_inspect(found)
@@ -130,11 +134,13 @@ class Images:
         pulled_here = record is not None or self._records.is_pulling(reference.full)
         allowed = settings.verification_allowlist
         if not verification.must_verify(settings.verification_policy, allowed, reference, pulled_here=pulled_here):
+            counting.checked("credentialPolicyAllowed")
             return True
         access = record.access.get(reference.repository) if record is not None else None
-        if access is not None and access.everybody:
-            return True
-        return verification.may_use(access, self._credentials(wanted))
+        everybody = access is not None and access.everybody
+        usable = everybody or verification.may_use(access, self._credentials(wanted))
+        counting.checked("credentialRecordFound" if usable else "mustAuthenticate")
+        return usable
 
     async def _pull(self, wanted: _Wanted) -> Image:
         text, reference = wanted.reference.text, wanted.reference
@@ -156,7 +162,9 @@ class Images:
             raise self._failed(wanted, failure.errors) from failure
         finally:
             await self._records.end(reference.full)
-        wanted.event("Normal", "Pulled", _success(text, pulled, self._clock.monotonic() - began_s, found))
+        whole_s, size_bytes = self._clock.monotonic() - began_s, int(found.get("Size") or 0)
+        counting.pulled(size_bytes, whole_s)
+        wanted.event("Normal", "Pulled", _success(text, pulled, whole_s, size_bytes))
         return Image.from_inspect(found)
 
     def _failed(self, wanted: _Wanted, failures: list[errors.PullError]) -> ImageError:
@@ -170,8 +178,8 @@ def _tell(wanted: _Wanted, waited_s: float, progress: Progress) -> None:
     wanted.event("Normal", "Pulling", message)
 
 
-def _success(text: str, pulled: Pulled, whole_s: float, found: Object) -> str:
+def _success(text: str, pulled: Pulled, whole_s: float, size_bytes: int) -> str:
     return (
         f'Successfully pulled image "{text}" in {go_duration(pulled.took_s)} '
-        f"({go_duration(whole_s)} including waiting). Image size: {int(found.get('Size') or 0)} bytes."
+        f"({go_duration(whole_s)} including waiting). Image size: {size_bytes} bytes."
     )

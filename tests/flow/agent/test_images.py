@@ -125,6 +125,17 @@ async def test_images_come_by_secret_and_digest_and_failures_say_why(
     assert waiting(found, "ErrImageNeverPull") == message
     await node.event("never", "ErrImageNeverPull", message)
     await node.event("never", "Failed", "Error: ErrImageNeverPull")
+    async with node.client.raw("GET", "/api/v1/nodes/test-node/proxy/metrics") as response:
+        counted = (await response.text()).splitlines()
+    wanted = 'kubelet_image_manager_ensure_image_requests_total{pull_policy="ifnotpresent",present_locally='
+    for line in (
+        f'{wanted}"true",pull_required="true"}}',
+        f'{wanted}"false",pull_required="true"}}',
+        'kubelet_imagemanager_image_mustpull_checks_total{result="credentialRecordFound"}',
+        'kubelet_imagemanager_image_mustpull_checks_total{result="mustAuthenticate"}',
+        'kubelet_image_pull_duration_seconds_count{image_size_in_bytes="0-10MB"}',
+    ):
+        assert any(one.startswith(line) for one in counted), line
     for log in (node.log, node.podman.root / "service.log"):
         assert PASSWORD not in log.read_text() and base64.b64encode(PASSWORD.encode()).decode() not in log.read_text()
 

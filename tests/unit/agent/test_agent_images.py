@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from picluster.util.clock import SYSTEM_CLOCK
 from picluster_agent.images import errors, secrets
+from picluster_agent.images.counting import size_bucket
 from picluster_agent.images.credentials import Credential, CredentialsError, Keyring, Source, lookup
 from picluster_agent.images.durations import go_duration
 from picluster_agent.images.errors import ImageError, PullError, explained
@@ -221,6 +222,14 @@ def test_what_an_image_waits_with() -> None:
 )
 def test_durations_as_go_prints_them(seconds: float, text: str) -> None:
     assert go_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "bucket"),
+    [(0, "N/A"), (1, "0-10MB"), (10 << 20, "0-10MB"), ((10 << 20) + 1, "10MB-100MB"), (200 << 30, "GT100GB")],
+)
+def test_sizes_are_counted_in_ranges(size_bytes: int, bucket: str) -> None:
+    assert size_bucket(size_bytes) == bucket
 
 
 def moving(name: str, current: int, total: int) -> dict[str, Any]:
