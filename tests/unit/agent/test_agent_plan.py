@@ -10,6 +10,7 @@ from picluster.api.meta import now_rfc3339
 from picluster_agent.sync import spec
 from picluster_agent.sync.model import Outcome, Plan, PodView, Seen, Start, State, Stop, Stopping
 from picluster_agent.sync.plan import plan, settled
+from picluster_agent.sync.restarts import next_round, restarts
 
 NOW_S = 1_700_000_000.0
 SANDBOX = "sandbox-1"
@@ -40,6 +41,7 @@ def view(of: dict[str, Any] | None, *containers: Seen, **fields: Any) -> PodView
     return PodView(pod=of, seen=containers, now_s=fields.pop("now_s", NOW_S), **fields)
 
 
+DELETED = {"deletionTimestamp": now_rfc3339(NOW_S), "deletionGracePeriodSeconds": 7}
 SIDECAR = {"name": "side", "image": "i", "restartPolicy": "Always"}
 EXITED = State.EXITED
 
@@ -73,10 +75,105 @@ EXITED = State.EXITED
         (view(pod("web", init=(SIDECAR,)), seen("side")), []),
         (view(pod("web", init=(SIDECAR,)), seen("side"), started=frozenset({"side-0"})), [Start("web", 0)]),
         (view(pod("web", init=(SIDECAR,)), seen("side", EXITED), seen("web")), [Start("side", 1)]),
+        (view(pod("web", init=(SIDECAR, "a")), seen("side", EXITED), seen("a")), [Start("side", 1)]),
+        (view(pod("web", init=(SIDECAR, "a")), seen("side"), seen("a", EXITED, exit_code=1)), [Start("a", 1)]),
+        (
+            view(pod("web", init=(SIDECAR, "a")), seen("side", EXITED), seen("a", EXITED, exit_code=1)),
+            [Start("side", 1), Start("a", 1)],
+        ),
+        (view(pod("web", init=(SIDECAR,)), seen("web")), [Start("side", 0)]),
     ],
 )
 def test_what_starts(world: PodView, starts: list[Start]) -> None:
     assert list(plan(world).start) == starts
+
+
+def debugged(**extra: Any) -> dict[str, Any]:
+    ephemeral = {"name": "debug", "image": "i"}
+    return pod("web", spec={"ephemeralContainers": [ephemeral]}, **extra)
+
+
+KNOWN = {"ephemeralContainerStatuses": [{"name": "debug", "containerID": "podman://x"}]}
+
+
+@pytest.mark.parametrize(
+    ("world", "starts"),
+    [
+        (view(debugged(), seen("web")), ["debug"]),
+        (view(debugged()), ["debug", "web"]),
+        (view(debugged(), seen("web"), seen("debug")), []),
+        (view(debugged(), seen("web"), seen("debug", EXITED, exit_code=1)), []),
+        (view(debugged(), seen("web"), seen("debug", EXITED, sandbox="old")), []),
+        (view(debugged(status=KNOWN), seen("web")), []),  # it ran once, and Podman has forgotten it
+        (view(debugged(), seen("web"), busy=frozenset({"debug"})), []),
+    ],
+)
+def test_an_ephemeral_container_starts_once(world: PodView, starts: list[str]) -> None:
+    assert [start.name for start in plan(world).start] == starts
+
+
+def test_an_ephemeral_container_counts_in_no_end() -> None:
+    of = debugged()
+    of["spec"]["restartPolicy"] = "Never"
+    doing = plan(view(of, seen("web", EXITED), seen("debug")))
+    assert doing.outcome == Outcome("Succeeded")
+    assert [stop.name for stop in doing.stop] == ["debug"]
+
+
+RULE = {"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}
+NOT_IN = {"action": "Restart", "exitCodes": {"operator": "NotIn", "values": [0, 1]}}
+ALL = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}
+
+
+@pytest.mark.parametrize(
+    ("pods", "own", "rules", "code", "again"),
+    [
+        ("Always", None, [], 0, True),
+        ("OnFailure", None, [], 0, False),
+        ("OnFailure", None, [], 1, True),
+        ("Never", None, [], 1, False),
+        ("Always", "Never", [], 1, False),
+        ("Never", "Always", [], 0, True),
+        ("Always", "OnFailure", [], 0, False),
+        ("Never", "Never", [RULE], 42, True),
+        ("Never", "Never", [RULE], 1, False),
+        ("Never", "Never", [NOT_IN], 2, True),
+        ("Never", "Never", [NOT_IN], 1, False),
+        ("Never", "OnFailure", [RULE], 1, True),
+        ("Never", "Never", [ALL, RULE], 42, False),  # the first rule that matches; this one is not the container's own
+        ("Never", None, [RULE], 42, False),  # rules need a policy of the container's own
+    ],
+)
+def test_restarts_by_rule_then_container_then_pod(
+    pods: str, own: str | None, rules: list[Any], code: int, again: bool
+) -> None:
+    of = pod("web", policy=pods)
+    container = {"name": "web", "restartPolicyRules": rules, **({"restartPolicy": own} if own else {})}
+    assert restarts(container, of, code) == again
+
+
+def test_all_containers_begin_anew_when_one_asks_for_it() -> None:
+    of = pod("web", "log", policy="Never", init=("a",))
+    of["spec"]["containers"][0].update(restartPolicy="Never", restartPolicyRules=[ALL])
+    ended = [seen("a", EXITED), seen("web", EXITED, exit_code=42)]
+    stopping = plan(view(of, *ended, seen("log")))
+    assert [(stop.name, stop.grace_s, stop.hook) for stop in stopping.stop] == [("log", 0.0, False)]
+    rest = [*ended, seen("log", EXITED)]
+    assert plan(view(of, *rest, busy=frozenset({"log"}))).renew == ""
+    held = plan(view(of, *rest, not_before={"web": NOW_S + 10}))
+    assert (held.renew, held.wake_s) == ("", NOW_S + 10)
+    assert plan(view(of, *rest)).renew == "web"
+    anew = next_round(SANDBOX)
+    assert plan(view(of, *rest, sandbox=anew)).start == (Start("a", 1),)
+    again = seen("a", EXITED, 1, sandbox=anew)
+    assert plan(view(of, *rest, again, sandbox=anew)).start == (Start("web", 1), Start("log", 1))
+    assert next_round(anew) == f"{SANDBOX}.2"
+
+
+def test_nothing_is_taken_down_while_a_container_is_being_made() -> None:
+    gone = pod("web", metadata=DELETED)
+    assert plan(view(gone, busy=frozenset({"web"}))) == Plan()
+    assert plan(view(None, busy=frozenset({"web"}))) == Plan()
 
 
 def test_a_restart_count_survives_the_loss_of_every_container() -> None:
@@ -124,9 +221,6 @@ def test_a_pod_that_the_server_calls_over_is_not_started_again() -> None:
     evicted = pod("web", status={"phase": "Failed", "reason": "Evicted", "message": "m"})
     assert plan(view(evicted)).outcome == Outcome("Failed", "Evicted", "m", bare=True)
     assert plan(view(evicted, torn_down=True)) == Plan(outcome=Outcome("Failed", "Evicted", "m", bare=True))
-
-
-DELETED = {"deletionTimestamp": now_rfc3339(NOW_S), "deletionGracePeriodSeconds": 7}
 
 
 def test_a_deleted_pod_is_told_to_stop_then_killed_then_taken_down_then_let_go() -> None:
