@@ -146,7 +146,7 @@ class Command:
             self._terminal = None
 
     def _end_streams(self) -> None:
-        if self._writer is not None:
+        if self._writer is not None and not self._writer.is_closing():
             self._writer.transport.abort()
         for transport in self._readers:
             transport.close()
