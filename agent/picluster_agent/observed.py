@@ -8,6 +8,7 @@ from picluster.util.clock import Clock
 from picluster.util.tasks import Tasks
 from picluster_agent.cgroups.hierarchy import Hierarchy
 from picluster_agent.config import Config
+from picluster_agent.endpoint.healthz import Healthz
 from picluster_agent.endpoint.lookup import Lookup
 from picluster_agent.endpoint.metrics import Metrics
 from picluster_agent.endpoint.stats import Stats
@@ -34,7 +35,7 @@ class Observed:
         self.disks = DiskMeter(config.data_dir, runtime.podman, workers, lookup.seen, clock)
         self.board = BoardMonitor(config.health_root, (config.data_dir,), clock, on_board_change)
         metrics = Metrics(config.node_name, lookup, runtime.actual, self.collector, self.disks, self.board, clock)
-        self.routes = (metrics, Stats(self.collector, self.disks))
+        self.routes = (metrics, Stats(self.collector, self.disks), Healthz(runtime.actual, clock))
         self._tasks = Tasks("observed")
 
     def start(self) -> None:

@@ -28,8 +28,6 @@ HEAD_TIMEOUT_S = 30.0
 SHUTDOWN_S = 1.0
 LINE_BYTES_MAX = FIELD_BYTES_MAX = 64 << 10
 BODY_BYTES_MAX = 1 << 20
-CHECKS = ("ping", "log", "syncloop")
-"""The parts of ``/healthz``, as the kubelet has them: whoever answers is well."""
 
 
 class Part(Protocol):
@@ -64,8 +62,6 @@ class Server:
     async def start(self) -> None:
         """Listen; raises ``OSError`` when the port is taken or a certificate cannot be read."""
         app = web.Application(middlewares=[self._hear, self._access.middleware], client_max_size=BODY_BYTES_MAX)
-        app.router.add_get("/healthz", _healthz)
-        app.router.add_get("/healthz/{check}", _healthz)
         for part in self._parts:
             part.add_routes(app.router)
         self._runner = web.AppRunner(
@@ -119,9 +115,3 @@ class Server:
 class _Refused(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()
-
-
-async def _healthz(request: web.Request) -> web.Response:
-    if request.match_info.get("check", CHECKS[0]) not in CHECKS:
-        raise web.HTTPNotFound(text="404 page not found\n")
-    return web.Response(text="ok")

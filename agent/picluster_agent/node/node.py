@@ -26,6 +26,7 @@ from picluster_agent.config import Config
 from picluster_agent.node import conditions, events, features, registration
 from picluster_agent.node.images import images
 from picluster_agent.podman.client import Podman, PodmanError, PodmanUnavailable
+from picluster_agent.volumes.mounts import RECURSIVE_WORKS
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ IMAGES_S = 60.0
 RETRY_S = 4.0
 ANSWER_S = 2.0
 """How long Podman may take to list its images before the status goes without."""
+USER_NAMESPACES = False
+"""Podman 4.3 cannot map the users of volumes, so pods have none of their own."""
 REGISTER_MIN_S = 0.2
 REGISTER_MAX_S = 7.0
 
@@ -54,7 +57,6 @@ class Sources:
     board: Callable[[], Iterable[Object]] = tuple
     board_types: Sequence[str] = ()
     volumes_in_use: Callable[[], Sequence[str]] = tuple
-    user_namespaces: bool = False
 
 
 @dataclass(slots=True)
@@ -265,5 +267,6 @@ class Node:
             self._images_s = self._clock.monotonic() - IMAGES_S + RETRY_S
             log.debug("cannot ask podman for its images: %s", error)
         self._info = machine.node_info(VERSION, self._version)
-        names, kernel = features.installed(), self._info["kernelVersion"]
-        self._handlers = features.runtime_handlers(names, kernel, user_namespaces=self._sources.user_namespaces)
+        self._handlers = features.runtime_handlers(
+            features.installed(), recursive_read_only=RECURSIVE_WORKS, user_namespaces=USER_NAMESPACES
+        )

@@ -83,11 +83,13 @@ class Actual:
         self._hint = asyncio.Event()
         self._tasks = Tasks("actual")
         self._on_change: Callable[[str], None] = lambda uid: None
+        self.oom_killed: Callable[[str], bool] = lambda container_id: False
+        """Whether memory is known to have ended for a container, where Podman does not notice."""
         self.listed = asyncio.Event()
         """Set once Podman has answered for the first time."""
         self.healthy = False
-        self.relisted_s = clock.monotonic()
-        """When Podman last listed its containers (monotonic)."""
+        self.relisted_s = self.looked_s = clock.monotonic()
+        """When Podman last listed its containers, and when it was last asked to (monotonic)."""
         self.relists = Timing()
         """How long that takes, and how often it was done."""
 
@@ -183,7 +185,7 @@ class Actual:
                 state = (await self._podman.inspect(seen.id)).get("State") or {}
             except PodmanError:
                 return seen
-            self._ended[seen.id] = "OOMKilled" if state.get("OOMKilled") else seen.reason
+            self._ended[seen.id] = "OOMKilled" if state.get("OOMKilled") or self.oom_killed(seen.id) else seen.reason
         return replace(seen, reason=self._ended[seen.id])
 
     def _with_user(self, seen: Seen, pid: int) -> Seen:
@@ -194,7 +196,7 @@ class Actual:
 
     async def _relist(self) -> None:
         while True:
-            asked_s = self._clock.monotonic()
+            asked_s = self.looked_s = self._clock.monotonic()
             try:
                 await self.refresh()
                 self.relisted_s = self._clock.monotonic()

@@ -120,6 +120,7 @@ async def test_use_is_told_as_by_a_kubelet(shared_node: Any, make_pod: Any, box:
         return value(await read(node, "/metrics/probes"), "prober_probe_total", result="failed", **mine)
 
     await node.eventually(probed, "a failed probe to be counted")
+    assert await read(node, "/healthz/syncloop") == "ok"
     await tops(node)
     own = await read(node, "/metrics")
     assert value(own, "kubelet_running_pods")
