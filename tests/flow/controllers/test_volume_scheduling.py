@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from control_plane import Cluster, Pki
 
 from picluster import scheduler
 from picluster.api.resources import (
+    DEPLOYMENTS,
     NODES,
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
@@ -23,6 +26,7 @@ from picluster.util.clock import SYSTEM_CLOCK
 
 Eventually = Callable[..., Awaitable[Any]]
 Json = dict[str, Any]
+EXAMPLE = Path(__file__).parents[3] / "docs/examples/notes.yaml"
 WAITS = "WaitForFirstConsumer"
 
 
@@ -104,6 +108,27 @@ async def test_a_default_claim_follows_its_first_pod_and_later_pods_follow_the_c
     await client.delete(PODS, "second", namespace="default", grace_period_s=0)
     await add_pod(client, "third", "data", nodeSelector={"kubernetes.io/hostname": other})
     await eventually(told(client, "third", "1 node(s) didn't match PersistentVolume's node affinity"))
+
+
+async def test_the_example_of_the_guide_runs_and_so_does_a_pod_with_a_volume_of_its_own(
+    client: Client, eventually: Eventually
+) -> None:
+    for document in yaml.safe_load_all(EXAMPLE.read_text()):
+        resource = PERSISTENT_VOLUME_CLAIMS if document["kind"] == "PersistentVolumeClaim" else DEPLOYMENTS
+        await client.create(resource, {**document, "metadata": {**document["metadata"], "namespace": "default"}})
+
+    async def placed() -> str:
+        pods = (await client.list(PODS, namespace="default", label_selector="app=notes"))["items"]
+        return str(pods[0]["spec"].get("nodeName", "")) if pods else ""
+
+    where = await eventually(placed)
+    assert (await volume_of(client, "notes"))["metadata"]["annotations"]["picluster.io/node"] == where
+    template = {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}
+    volumes = [{"name": "scratch", "ephemeral": {"volumeClaimTemplate": template}}]
+    spec = {"containers": [{"name": "c", "image": "i"}], "volumes": volumes}
+    await client.create(PODS, {"metadata": {"name": "own", "namespace": "default"}, "spec": spec})
+    where = await eventually(node_of(client, "own"))
+    assert (await volume_of(client, "own-scratch"))["metadata"]["annotations"]["picluster.io/node"] == where
 
 
 async def test_volumes_made_by_hand_are_chosen_with_the_node(client: Client, eventually: Eventually) -> None:
