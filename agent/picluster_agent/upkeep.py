@@ -1,9 +1,12 @@
-"""The node kept usable, put together: garbage is collected, and pods go before the machine is at its end."""
+"""The node kept usable, put together: garbage is collected, pods go before the machine is at its end, and who is
+killed when it is gets known.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from picluster_agent.cgroups.oom import Killed, OomWatch
 from picluster_agent.config import Config
 from picluster_agent.eviction.manager import EvictionManager
 from picluster_agent.garbage.collector import Collector
@@ -17,6 +20,8 @@ class Upkeep:
 
     def __init__(self, config: Config, runtime: Runtime, disks: DiskMeter, on_pressure: Callable[[], None]) -> None:
         node, resources = reference(config.node_name), runtime.resources
+        self._oom = OomWatch(lambda killed: runtime.recorder.event(node, "Warning", "SystemOOM", _victim(killed)))
+        runtime.actual.oom_killed = self._oom.killed
         self._garbage = Collector(
             config, runtime.podman, runtime.actual, runtime.recorder, node, runtime.clock, resources.uids, STORAGE
         )
@@ -36,9 +41,15 @@ class Upkeep:
 
     def start(self, pods_known: Callable[[], Awaitable[None]]) -> None:
         """Evictions begin once ``pods_known`` returns."""
+        self._oom.start()
         self._garbage.start()
         self.eviction.start(pods_known)
 
     async def close(self) -> None:
         await self.eviction.close()
         await self._garbage.close()
+        await self._oom.close()
+
+
+def _victim(killed: Killed) -> str:
+    return f"System OOM encountered, victim process: {killed.process}, pid: {killed.pid}"

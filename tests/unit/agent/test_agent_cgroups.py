@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from picluster_agent.cgroups import groups, hierarchy, names, usage
+from picluster_agent.cgroups import groups, hierarchy, names, oom, usage
 from picluster_agent.cgroups.hierarchy import Hierarchy
 from picluster_agent.cgroups.values import UNLIMITED, GroupLimits
 
@@ -46,7 +46,8 @@ def test_separately_mounted_controllers_are_version_1_also_beside_an_empty_versi
     assert found.trees["cpu"] == found.trees["cpuacct"] == Path("/sys/fs/cgroup/cpu,cpuacct")
     assert found.directory("memory", "kubepods") == Path("/sys/fs/cgroup/memory/kubepods")
     assert found.directory("hugetlb", "kubepods") is None
-    assert Path("/sys/fs/cgroup/unified/kubepods") in found.directories("kubepods"), "the runtime makes groups there too"
+    # the runtime makes groups in the empty tree too
+    assert Path("/sys/fs/cgroup/unified/kubepods") in found.directories("kubepods")
     assert len(found.directories("kubepods")) == 4
 
 
@@ -195,3 +196,15 @@ def test_groups_on_this_machine_take_their_limits_and_go() -> None:
         while not groups.remove(tree, top, kill=True):
             assert time.monotonic() < deadline_s
     assert not tree.exists(top)
+
+
+def test_victims_are_known_from_the_kernels_log() -> None:
+    container = "e7" * 32
+    record = (
+        "6,17,27838486987,-;oom-kill:constraint={},nodemask=(null),cpuset=libpod-x,mems_allowed=0,"
+        "oom_memcg=/kubepods/podu1,task_memcg={},task=my,task,pid=21318,uid=0\n"
+    )
+    inside = f"/kubepods/podu1/libpod-{container}/deeper"
+    assert oom.parse(record.format("CONSTRAINT_MEMCG", inside)) == oom.Killed("my,task", 21318, container, False)
+    assert oom.parse(record.format("CONSTRAINT_NONE", "/system.slice")) == oom.Killed("my,task", 21318, "", True)
+    assert oom.parse("6,18,1,-;Memory cgroup out of memory: Killed process 21318 (dd)") is None
