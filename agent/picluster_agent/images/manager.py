@@ -8,6 +8,7 @@ board needs no registry: ``localhost/…`` is never pulled, whatever the policy,
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +24,13 @@ from picluster_agent.images.progress import Progress
 from picluster_agent.images.puller import Pulled, Puller, PullsFailed
 from picluster_agent.images.records import Records
 from picluster_agent.images.reference import InvalidReference, Reference, parse
-from picluster_agent.podman.client import Podman, PodmanError
+from picluster_agent.podman.client import Podman, PodmanError, PodmanUnavailable
 from picluster_agent.podman.launch import Image
 
 if TYPE_CHECKING:
     from picluster_agent.sync.context import PodContext, Runtime
+
+TIDY_EACH_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Images:
         self._settings = settings
         self._records = Records(directory)
         self._recovery, self._recovered = asyncio.Lock(), False
+        self._tidy_s = clock.now() + TIDY_EACH_S
         self._puller = Puller(
             podman, clock, parallel_max=settings.parallel_max, deadline_s=settings.progress_deadline_s
         )
@@ -150,8 +154,8 @@ class Images:
             missing = errors.PullError("the image is not on this node, and localhost names no registry: load it first")
             raise self._failed(wanted, [missing])
         credentials = self._credentials(wanted)
-        await self._records.begin(reference.full)
         try:
+            await self._records.begin(reference.full)
             pulled = await self._puller.pull(reference.full, credentials, lambda *how_far: _tell(wanted, *how_far))
             found = await self._look(wanted)
             if found is None:
@@ -165,7 +169,16 @@ class Images:
         whole_s, size_bytes = self._clock.monotonic() - began_s, int(found.get("Size") or 0)
         counting.pulled(size_bytes, whole_s)
         wanted.event("Normal", "Pulled", _success(text, pulled, whole_s, size_bytes))
+        with contextlib.suppress(PodmanError, PodmanUnavailable):
+            await self._tidy()
         return Image.from_inspect(found)
+
+    async def _tidy(self) -> None:
+        """Forget images that are gone, now and then; a pull is dear enough for that."""
+        now_s = self._clock.now()
+        if now_s >= self._tidy_s:
+            self._tidy_s = now_s + TIDY_EACH_S
+            self._records.prune({one["Id"] for one in await self._podman.images()}, now_s)
 
     def _failed(self, wanted: _Wanted, failures: list[errors.PullError]) -> ImageError:
         said, reason, message = errors.explained(wanted.reference.text, failures)

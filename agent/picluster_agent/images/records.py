@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -58,18 +59,20 @@ class Records:
         return name in self._intents or _file(self._pulling, name).exists()
 
     async def begin(self, name: str) -> None:
-        """Before a pull of ``name``; each is followed by one ``end``."""
+        """Before a pull of ``name``; each is followed by one ``end``, also where it was cut short."""
+        self._intents[name] += 1
         async with self._lock:
-            if not self._intents[name]:
-                await asyncio.to_thread(replace, _file(self._pulling, name), name.encode())
-            self._intents[name] += 1
+            file = _file(self._pulling, name)
+            if not file.exists():
+                await asyncio.to_thread(replace, file, name.encode())
 
     async def end(self, name: str) -> None:
-        async with self._lock:
-            self._intents[name] -= 1
-            if self._intents[name] <= 0:
-                del self._intents[name]
-                _file(self._pulling, name).unlink(missing_ok=True)
+        self._intents[name] -= 1
+        if self._intents[name] <= 0:
+            del self._intents[name]
+            async with self._lock:
+                if name not in self._intents:
+                    _file(self._pulling, name).unlink(missing_ok=True)
 
     async def grant(self, image_id: str, repository: str, credential: Credential | None) -> None:
         """``credential``, or nothing at all, was good enough to pull this image from ``repository``."""
@@ -94,11 +97,11 @@ class Records:
             file.unlink(missing_ok=True)
         self.prune(set(by_name.values()))
 
-    def prune(self, ids: Collection[str]) -> None:
-        """Forget all images but these."""
+    def prune(self, ids: Collection[str], before_s: float = math.inf) -> None:
+        """Forget all images but these, and those that were written down later than ``before_s`` (epoch)."""
         kept = {_file(self._pulled, image_id) for image_id in ids}
         for file in _files(self._pulled):
-            if file not in kept:
+            if file not in kept and file.stat().st_mtime < before_s:
                 file.unlink(missing_ok=True)
 
     async def _keep(self, record: Record) -> None:

@@ -307,6 +307,8 @@ async def test_records_outlive_a_power_cut_and_hold_no_password(tmp_path: Path) 
             file.write_text("{")
     torn = again.of("id1")
     assert torn is not None and torn.access == {}
+    again.prune({"id2"}, before_s=1.0)
+    assert again.of("id1") is not None, "it was pulled after the images were listed"
     again.prune({"id2"})
     assert again.of("id1") is None and again.of("id2") is not None
 
