@@ -84,6 +84,10 @@ fi
 if [ -e $kept/cmdline ]; then
     sed -i 's/ cgroup_enable=memory cgroup_memory=1//' "$(cat $kept/cmdline)" && did "took the memory cgroup off the command line"
 fi
+if [ -e /etc/systemd/logind.conf.d/99-picluster-agent.conf ]; then
+    remove /etc/systemd/logind.conf.d/99-picluster-agent.conf
+    systemctl kill --signal=HUP systemd-logind.service 2> /dev/null || true
+fi
 if [ -e /etc/systemd/system.conf.d/60-picluster.conf ]; then
     remove /etc/systemd/system.conf.d/60-picluster.conf
     systemctl daemon-reexec
