@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from picluster.api.types import Object
 from picluster.util.clock import Clock
+from picluster_agent.durations import go_duration
 from picluster_agent.images import counting, errors, secrets, verification
 from picluster_agent.images.credentials import Credential, CredentialsError, lookup
-from picluster_agent.images.durations import go_duration
 from picluster_agent.images.errors import ImageError
 from picluster_agent.images.progress import Progress
 from picluster_agent.images.puller import Pulled, Puller, PullsFailed

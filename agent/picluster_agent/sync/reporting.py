@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from picluster.api.meta import now_rfc3339
 from picluster.api.types import Object
+from picluster_agent.durations import go_duration
 from picluster_agent.probes.checks import Subject
 from picluster_agent.probes.prober import Target
 from picluster_agent.sync import messages, spec
@@ -126,7 +127,7 @@ class Reporter:
             self._backing_off[name] = until_s
             message = f"Back-off restarting failed container {name} in pod {pod}"
             self._context.event(self._runtime, "Warning", "BackOff", message, name)
-        delay = _go_duration(self._starter.crashes.delay_s(spec.backoff_key(definition)))
+        delay = go_duration(self._starter.crashes.delay_s(spec.backoff_key(definition)))
         return Waiting("CrashLoopBackOff", f"back-off {delay} restarting failed container={name} pod={pod}")
 
     def _termination_messages(self, pod: Object, seen: Iterable[Seen]) -> dict[str, str]:
@@ -153,9 +154,3 @@ def _runs_again(view: PodView, pod: Object, last: Seen) -> bool:
     if definition in spec.init_containers(pod) and not spec.is_sidecar(definition) and last.exit_code == 0:
         return False
     return starts_again(view, pod, definition, last)
-
-
-def _go_duration(seconds: float) -> str:
-    """``10s``, ``2m40s``: how Go prints a duration of whole seconds."""
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

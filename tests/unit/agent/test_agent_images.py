@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picluster.util.clock import SYSTEM_CLOCK
+from picluster_agent.durations import go_duration
 from picluster_agent.images import errors, secrets
 from picluster_agent.images.counting import size_bucket
 from picluster_agent.images.credentials import Credential, CredentialsError, Keyring, Source, lookup
-from picluster_agent.images.durations import go_duration
 from picluster_agent.images.errors import ImageError, PullError, explained
 from picluster_agent.images.progress import Progress
 from picluster_agent.images.puller import Puller, PullsFailed
