@@ -17,6 +17,7 @@ from picluster_agent import amounts, machine, reservations
 from picluster_agent.admission import decide
 from picluster_agent.admission.decide import NodeView
 from picluster_agent.cgroups import hierarchy
+from picluster_agent.cgroups.manager import CONDITION as GROUPS_CONDITION
 from picluster_agent.cgroups.manager import PodGroups
 from picluster_agent.config import Config
 from picluster_agent.endpoint.access import Access
@@ -113,8 +114,8 @@ class Agent:
             sources = Sources(
                 problems=readiness.problems,
                 pressure=lambda: upkeep.eviction.pressure,
-                board=observed.board.conditions,
-                board_types=BOARD_CONDITIONS,
+                board=lambda: (*observed.board.conditions(), runtime.groups.condition()),
+                board_types=(*BOARD_CONDITIONS, GROUPS_CONDITION),
                 volumes_in_use=runtime.storage.volumes_in_use,
                 capacity=lambda: _capacity(config),
                 allocatable=lambda: reservations.allocatable(_capacity(config), config),

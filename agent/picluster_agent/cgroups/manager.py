@@ -27,6 +27,7 @@ from picluster_agent.podman import limits
 
 log = logging.getLogger(__name__)
 
+CONDITION = "PodGroupsUnavailable"
 BURY_EACH_S = 0.1
 BURY_GENTLY = 50
 """Tries before what is still in a dead pod's group is killed."""
@@ -76,6 +77,13 @@ class PodGroups:
         if self.problem:
             log.warning("pods have no control groups of their own: %s", self.problem)
         self._ready.set()
+
+    def condition(self) -> Object:
+        """Of the node: whether its pods have to do without groups of their own."""
+        if self.problem:
+            return {"type": CONDITION, "status": "True", "reason": "NoPodGroups", "message": self.problem}
+        message = "pods have control groups of their own"
+        return {"type": CONDITION, "status": "False", "reason": "PodGroupsReady", "message": message}
 
     def _make_tree(self, hierarchy: Hierarchy, cpu_milli: int, memory_bytes: int) -> None:
         for quality in names.CLASSES:
