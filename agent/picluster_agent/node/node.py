@@ -90,6 +90,7 @@ class Node:
         self._images: list[Object] = []
         self._images_s = -IMAGES_S
         self._version = "unknown"
+        self._lease: asyncio.Task[None] | None = None
 
     def start(self, on_pod_cidr: Callable[[str], None], port: Callable[[], int]) -> None:
         """``port`` tells where the agent's server listens."""
@@ -135,24 +136,24 @@ class Node:
 
     async def _run(self) -> None:
         registered = await self._register()
-        timing = PROFILES[self._config.profile]
-        owner = {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "name": self._config.node_name,
-            "uid": registered["metadata"]["uid"],
-        }
-        lease = LeaseRenewer(
-            self._client,
-            name=self._config.node_name,
-            holder=self._config.node_name,
-            interval_s=timing.lease_interval_s,
-            duration_s=timing.lease_duration_s,
-            owner=owner,
-        )
-        self._tasks.spawn(lease.run(), "lease")
         self._tasks.spawn(self._informer.run(), "informer")
         await self._report(registered)
+
+    def _renew_lease_of(self, registered: Object) -> None:
+        """Begin to renew the lease, or go on as that of a Node which was made anew."""
+        name, uid = self._config.node_name, registered["metadata"]["uid"]
+        if self._lease is not None:
+            self._lease.cancel()
+        timing = PROFILES[self._config.profile]
+        lease = LeaseRenewer(
+            self._client,
+            name=name,
+            holder=name,
+            interval_s=timing.lease_interval_s,
+            duration_s=timing.lease_duration_s,
+            owner={"apiVersion": "v1", "kind": "Node", "name": name, "uid": uid},
+        )
+        self._lease = self._tasks.spawn(lease.run(), "lease")
 
     async def _register(self) -> Object:
         """Create the Node, or take over the one that is there; until it succeeds."""
@@ -178,6 +179,7 @@ class Node:
             self._tell(events.rebooted(name, created.get("status") or {}, status["nodeInfo"]["bootID"]))
             self._node_changed(None, created)  # with its pod range, so that the first report says Ready
         self._gone.clear()
+        self._renew_lease_of(created)
         return created
 
     async def _correct(self, current: Object) -> Object:

@@ -99,9 +99,13 @@ class Watch:
 
     async def _restart(self) -> None:
         log.warning("restarting %s", SERVICE)
-        process = await asyncio.create_subprocess_exec(
-            "systemctl", "restart", SERVICE, stdin=asyncio.subprocess.DEVNULL
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                "systemctl", "restart", SERVICE, stdin=asyncio.subprocess.DEVNULL
+            )
+        except OSError as error:
+            log.warning("systemctl cannot be run: %s", error)
+            return
         try:
             async with asyncio.timeout(RESTART_TAKES_MAX_S):
                 await process.wait()

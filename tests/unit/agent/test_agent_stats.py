@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from picluster.api.meta import now_rfc3339
+from picluster.util.clock import VirtualClock
 from picluster_agent import figures
+from picluster_agent.cgroups.hierarchy import Hierarchy
 from picluster_agent.cgroups.usage import Usage
 from picluster_agent.endpoint import metrics
 from picluster_agent.stats import cadvisor, proc, resource
+from picluster_agent.stats.collector import Collector
 from picluster_agent.stats.disks import measure
 from picluster_agent.stats.exposition import Family, histogram, label_text
 from picluster_agent.stats.model import (
@@ -27,6 +33,8 @@ from picluster_agent.stats.model import (
     VolumeSpace,
 )
 from picluster_agent.stats.summary import summary
+from picluster_agent.sync.context import PodContext, PodPaths
+from picluster_agent.sync.model import Seen, State
 
 NET_DEV = """Inter-|   Receive        |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs
@@ -230,3 +238,67 @@ def test_work_that_was_done_can_be_read(monkeypatch: Any) -> None:
     assert metrics.probes({}) == ""
     assert not figures.PROBES
     assert one(histogram("x", "y", figures.POD_START), "x_bucket", le="+Inf") == figures.POD_START.count
+
+
+def groups(top: Path, files: dict[str, dict[str, str]]) -> Hierarchy:
+    """A version 2 tree with these files in each group."""
+    for group, content in files.items():
+        (top / group).mkdir(parents=True, exist_ok=True)
+        for name, text in content.items():
+            (top / group / name).write_text(text)
+    return Hierarchy(2, dict.fromkeys(("cpu", "cpuacct", "memory", "pids"), top))
+
+
+def group(cpu_us: int, memory_bytes: int, **more: str) -> dict[str, str]:
+    return {
+        "cpu.stat": f"usage_usec {cpu_us}\n",
+        "memory.stat": "anon 10\nfile 20\ninactive_file 30\n",
+        "memory.current": str(memory_bytes),
+        **more,
+    }
+
+
+async def test_groups_become_samples_and_counters_rates(tmp_path: Path) -> None:
+    clock = VirtualClock(1_000_000.0)
+    pod = {
+        "metadata": {"name": "front", "namespace": "shop", "uid": "u"},
+        "spec": {"containers": [{"name": "web"}]},
+        "status": {"startTime": now_rfc3339(clock.now() - 100)},
+    }
+    paths = PodPaths(tmp_path / "disk", tmp_path / "run")
+    worker: Any = SimpleNamespace(context=PodContext("u", pod, paths))
+    seen = (
+        Seen("abc", "web", 0, State.RUNNING, started_s=clock.now() - 50, image="nginx"),
+        Seen("old", "web", 0, State.EXITED),
+        Seen("gone", "side", 0, State.RUNNING),
+    )
+    place = "kubepods/besteffort/podu"
+    hierarchy = groups(
+        tmp_path / "cgroup",
+        {
+            "": {"cpu.stat": "usage_usec 9\n", "memory.stat": "anon 1\ninactive_file 2\n"},
+            "kubepods": group(4_000_000, 400),
+            place: group(2_000_000, 300),
+            f"{place}/libpod-abc": group(1_000_000, 200, **{"io.stat": "8:0 rbytes=1 wbytes=2 rios=3 wios=4\n"}),
+            f"{place}/libpod-abc/container": {"cgroup.procs": f"{os.getpid()}\n"},
+        },
+    )
+    collector = Collector("pi-1", hierarchy, lambda: [worker], lambda uid: seen, clock)
+    first = await collector.sample()
+    assert await collector.sample() is first, "nothing is read twice within a second"
+    (found,) = first.pods
+    (web,) = found.containers
+    assert (web.name, web.id, web.image, web.measured.group) == ("web", "abc", "nginx", f"{place}/libpod-abc")
+    assert web.measured.usage.working_set_bytes == 170
+    assert web.measured.nano_cores == 20_000_000, "the mean of its life"
+    assert web.measured.io == (BlockIo("8:0", 1, 2, 3, 4),)
+    assert found.measured is not None
+    assert (found.measured.usage.memory_bytes, found.started_s) == (300, clock.now() - 100)
+    assert first.measured.usage.memory_bytes > 1 << 20, "the root has no figure of its own"
+    assert first.system["pods"][1].usage.memory_bytes == 400
+
+    groups(tmp_path / "cgroup", {f"{place}/libpod-abc": group(3_000_000, 200)})
+    await clock.advance(10.0)
+    second = await collector.sample()
+    assert second.pods[0].containers[0].measured.nano_cores == 200_000_000
+    assert (await Collector("pi-1", None, lambda: [worker], lambda uid: seen, clock).sample()).pods == ()
