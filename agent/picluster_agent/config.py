@@ -24,7 +24,7 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """The agent's own TLS endpoint. Only certificates that ``client_ca`` signed are let in."""
+    """The agent's own TLS endpoint. Client certificates must be signed by ``client_ca``."""
 
     cert: Path
     key: Path

@@ -57,15 +57,19 @@ class Cursor:
         for index in range(len(listed), -1, -1):
             try:
                 file = open_segment(listed[index] if index < len(listed) else path)
-                if begun is not None and since_s is not None and os.fstat(file.fileno()).st_mtime < since_s:
-                    file.close()
-                    break
+            except OSError:
+                continue  # removed meanwhile
+            if begun is not None and since_s is not None and os.fstat(file.fileno()).st_mtime < since_s:
+                file.close()
+                break
+            try:
                 offset = 0
                 if tail_lines is not None:
                     offset, tail_lines = tail_start(file, tail_lines)
                 file.seek(offset)
-            except (OSError, EOFError, zlib.error):
-                continue  # removed meanwhile, or cut off by a loss of power
+            except (OSError, EOFError, zlib.error):  # cut off by a loss of power
+                file.close()
+                continue
             if begun is not None:
                 begun[0].close()
             begun = file, index

@@ -11,7 +11,6 @@ import select
 import signal
 import socket
 import struct
-import subprocess
 import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -201,4 +200,113 @@ async def test_port_forward(shared_node: Any, make_pod: Any, box: Any, program: 
         assert (await talk(to_web, b"GET /tmp-index.html HTTP/1.0\r\n\r\n")).endswith(b"hello\n")
         assert await talk(to_nothing, b"") == b""
     assert "failed to connect to localhost:81" in failures[0] and "connection refused" in failures[0]
-    assert f"error forwarding port 81 to pod web, uid {(await shared_node.get('web'))['metadata']['uid']}" in failures[0]
+    assert (
+        f"error forwarding port 81 to pod web, uid {(await shared_node.get('web'))['metadata']['uid']}" in failures[0]
+    )
+
+
+async def test_logs_are_rotated_and_nothing_is_lost(node: Any, make_pod: Any, box: Any) -> None:
+    """All along the follower sees every line; afterwards the files hold the end of the log, and no more of it."""
+    node.stop()
+    node.settings.update(container_log_max_size="32Ki", container_log_max_files=3, container_log_monitor_interval="1s")
+    node.start()
+    kubectl = Kubectl(node, kubectls()[0], "spdy")
+    script = (
+        "i=0; while [ $i -lt 6000 ]; do echo line $i; i=$((i+1)); [ $((i%20)) = 0 ] && sleep 0.01; done; sleep 1000"
+    )
+    await node.run(make_pod("web", box("web", "sh", "-c", script)))
+    await node.when("web", ready)
+    process = await kubectl.start("logs", "-f", "web")
+    got = await read_until(process.stdout.read, b"line 5999\n")
+    process.kill()
+    await process.communicate()
+    assert got == b"".join(b"line %d\n" % number for number in range(6000))
+    directory = next(node.root.glob("data/pods/*/logs/web"))
+
+    async def settled() -> list[str]:
+        names = sorted(path.name for path in directory.iterdir())
+        sizes = {path.name: path.stat().st_size for path in directory.iterdir()}
+        return names if len(names) == 3 and sizes["0.log"] < 32 * 1024 else []
+
+    names = await node.eventually(settled, "the last rotation")
+    assert names[0] == "0.log" and names[1].endswith(".gz") and not names[2].endswith(".gz")
+    code, text, _ = await kubectl.run("logs", "web")
+    lines = text.splitlines()
+    assert code == 0 and lines == [f"line {number}" for number in range(6000 - len(lines), 6000)]
+    assert len(lines) > 1000
+    assert (await kubectl.run("logs", "web", "--tail=1000"))[1].splitlines() == lines[-1000:]
+    node.podman.podman("kill", (await node.get("web"))["status"]["containerStatuses"][0]["containerID"][9:])
+    await node.when("web", lambda pod: pod["status"]["containerStatuses"][0]["restartCount"] == 1)
+    assert (await kubectl.run("logs", "web", "--previous"))[1].splitlines() == lines
+
+
+async def test_what_becomes_of_commands_whose_client_leaves(shared_node: Any, make_pod: Any, box: Any) -> None:
+    """A terminal is hung up; input and output end; who minds neither runs on, and nothing is left after it."""
+    kubectl = Kubectl(shared_node, kubectls()[-1], "websocket")
+    await shared_node.run(make_pod("web", box("web", "sleep", "1000", tty=True, stdin=True)))
+    await shared_node.when("web", ready)
+    ours, theirs = pty.openpty()
+    try:
+        shell = await kubectl.start(
+            "exec", "-it", "web", "--", "sh", stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        )
+        os.close(theirs)
+        await asyncio.to_thread(type_and_see, ours, b"echo $((40+2))\n", b"42")
+        reading = await kubectl.start("exec", "-i", "web", "--", "cat")
+        reading.stdin.write(b"here\n")
+        await read_until(reading.stdout.read, b"here")
+        silent = await kubectl.start("exec", "web", "--", "sh", "-c", "echo go; sleep 3; echo lost; touch /done")
+        await read_until(silent.stdout.read, b"go")
+        for process in (shell, reading, silent):
+            process.kill()
+            await process.wait()
+    finally:
+        os.close(ours)
+
+    async def commands() -> list[str]:
+        shown = shared_node.podman.podman("top", "-l", "hpid", "args").splitlines()[1:]
+        return [line for line in shown if "sleep 1000" not in line]
+
+    async def over() -> bool:
+        return not await commands()
+
+    assert any("touch" in one for one in await commands())
+    await shared_node.eventually(over, "all commands to end")
+    assert (await kubectl.run("exec", "web", "--", "ls", "/done"))[0] == 1, "its last words had no reader"
+
+    async def nothing_left() -> bool:
+        held = [str(one.readlink()) for one in Path(f"/proc/{shared_node.process.pid}/fd").iterdir()]
+        return not any("ptmx" in one for one in held)
+
+    await shared_node.eventually(nothing_left, "terminals to be closed")
+
+
+async def test_attach_to_a_terminal_and_forward_to_the_host(shared_node: Any, make_pod: Any, box: Any) -> None:
+    kubectl = Kubectl(shared_node, kubectls()[-1], "websocket")
+    await shared_node.run(make_pod("term", box("web", "sh", tty=True, stdin=True), restartPolicy="Never"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        await shared_node.run(make_pod("web", hostNetwork=True))
+        await shared_node.when("term", ready)
+        await shared_node.when("web", ready)
+        async with forwarded(kubectl, [], f":{port}") as (local,):
+            talking = asyncio.ensure_future(talk(local, b"hello"))
+            accepted, _ = await asyncio.to_thread(server.accept)
+            with accepted:
+                assert accepted.recv(100) == b"hello"
+                accepted.sendall(b"host")
+            assert await talking == b"host"
+    ours, theirs = pty.openpty()
+    resize(ours, 99, 44)
+    try:
+        process = await kubectl.start(
+            "attach", "-it", "term", stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        )
+        os.close(theirs)
+        await asyncio.to_thread(type_and_see, ours, b"sleep 0.3; stty size\n", b"44 99")
+        await asyncio.to_thread(type_and_see, ours, b"echo $((6*7)); exit 0\n", b"42")
+        async with asyncio.timeout(WAIT_S):
+            assert await process.wait() == 0
+    finally:
+        os.close(ours)
+    assert "42" in (await kubectl.run("logs", "term"))[1]
