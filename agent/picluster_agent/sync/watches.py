@@ -16,7 +16,8 @@ from picluster.api.types import Object
 from picluster.client import Client, Informer
 from picluster.util.tasks import Tasks
 
-WATCHES_MAX = 32
+WATCHES_MAX = 24
+"""At 175 KiB each."""
 EVERYWHERE = "kube-root-ca.crt"
 """Published into each namespace, mounted by each pod."""
 

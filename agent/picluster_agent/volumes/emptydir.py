@@ -10,11 +10,10 @@ from picluster.api.podresources import pod_limits
 from picluster.api.types import Object
 from picluster_agent import kernel
 from picluster_agent.podman.env import ConfigError, NodeFacts
-from picluster_agent.volumes import ownership
+from picluster_agent.volumes import ownership, tmpfs
 
 HUGE_PAGES = Path("/sys/kernel/mm/hugepages")
 MODE = 0o777
-FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV
 
 
 def set_up(path: Path, source: Object, pod: Object, node: NodeFacts) -> None:
@@ -23,7 +22,8 @@ def set_up(path: Path, source: Object, pod: Object, node: NodeFacts) -> None:
     path.mkdir(parents=True, exist_ok=True)
     if medium and not kernel.is_mount(path):
         if medium == "Memory":
-            kernel.mount("tmpfs", path, "tmpfs", FLAGS, _size(memory_bytes(source, pod, node)))
+            limit_bytes = memory_bytes(source, pod, node)
+            tmpfs.mount(path, *((f"size={limit_bytes}",) if limit_bytes else ()))
         else:
             page = page_size(medium, pod)
             _check_host(page)
@@ -44,10 +44,6 @@ def memory_bytes(source: Object, pod: Object, node: NodeFacts) -> int:
     own = source.get("sizeLimit")
     bounds.append(quantity.value(own) if own is not None else 0)
     return min((bound for bound in bounds if bound > 0), default=0)
-
-
-def _size(limit_bytes: int) -> str:
-    return f"size={limit_bytes}" if limit_bytes else ""
 
 
 def page_size(medium: str, pod: Object) -> str:

@@ -13,12 +13,11 @@ from pathlib import Path
 from picluster.api.types import Object
 from picluster_agent import kernel
 from picluster_agent.podman.env import ConfigError, NodeFacts, Sources
-from picluster_agent.volumes import atomic, emptydir, layout, ownership, payload, persistent
+from picluster_agent.volumes import atomic, emptydir, layout, ownership, payload, persistent, tmpfs
 from picluster_agent.volumes.claims import Volume, check_node, takes_fs_group
 from picluster_agent.volumes.layout import Place
 
-PRIVATE_TMPFS = "mode=0777,size=16m"
-FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV
+PRIVATE_TMPFS = ("mode=0777", "size=16m")
 HERE = (*layout.OURS, "hostPath", "local", "nfs")
 """Kinds that are set up here."""
 
@@ -97,6 +96,6 @@ def _files(pod: Pod, volume: Volume, gid: int) -> Path:
     path = layout.directory(pod.volumes, volume.kind, volume.name)
     path.mkdir(parents=True, exist_ok=True)
     if volume.kind != "configMap" and not kernel.is_mount(path):
-        kernel.mount("tmpfs", path, "tmpfs", FLAGS, PRIVATE_TMPFS)
+        tmpfs.mount(path, *PRIVATE_TMPFS)
     atomic.write(path, files, gid=gid)
     return path
