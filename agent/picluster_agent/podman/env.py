@@ -15,6 +15,9 @@ from pathlib import Path
 from picluster.api.quantity import nanos
 from picluster.api.types import Object
 
+BOUNDED_BY_NODE = ("cpu", "memory", "ephemeral-storage")
+"""What a container without a limit may use as much of as its node has."""
+
 REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
 _SUBSCRIPT = re.compile(r"^(metadata\.(?:labels|annotations))\['(.+)'\]$")
 
@@ -58,6 +61,8 @@ class Sources:
     config_maps: Mapping[str, Object | None] = field(default_factory=dict)
     secrets: Mapping[str, Object | None] = field(default_factory=dict)
     tokens: Mapping[tuple[str, int], str] = field(default_factory=dict, repr=False)
+    files: Mapping[tuple[str, str], str | None] = field(default_factory=dict, repr=False)
+    """Environment files that containers wrote, by volume and path; ``None`` for one that is not there."""
 
     def config_map(self, name: str, optional: bool = False) -> Object | None:
         return _demand(self.config_maps.get(name), "configmap", name, optional)
@@ -134,8 +139,10 @@ def resource_value(reference: Object, pod: Object, container: Object, node: Node
         owner = found
     kind, _, resource = str(reference["resource"]).partition(".")
     value = ((owner.get("resources") or {}).get(kind) or {}).get(resource)
-    if value is None:
-        value = node.allocatable.get(resource, "0") if kind == "limits" else "0"
+    if value is None and kind == "limits" and resource in BOUNDED_BY_NODE:
+        value = ((pod["spec"].get("resources") or {}).get("limits") or {}).get(resource)  # of the whole pod (KEP-2837)
+        value = node.allocatable.get(resource) if value is None else value
+    value = "0" if value is None else value
     divisor = reference.get("divisor")
     unit = nanos(divisor) if divisor not in (None, "", "0", 0) else nanos("1")
     return str(-(-nanos(value) // unit))
@@ -166,7 +173,7 @@ def environment(
 def _bulk(source: Object, sources: Sources) -> dict[str, bytes]:
     if reference := source.get("configMapRef"):
         config_map = sources.config_map(reference["name"], bool(reference.get("optional")))
-        return config_map_data(config_map) if config_map else {}
+        return _texts(config_map)
     reference = source["secretRef"]
     secret = sources.secret(reference["name"], bool(reference.get("optional")))
     return secret_data(secret) if secret else {}
@@ -192,14 +199,41 @@ def _entry(
     if reference := origin.get("configMapKeyRef"):
         optional = bool(reference.get("optional"))
         config_map = sources.config_map(reference["name"], optional)
-        data = config_map_data(config_map) if config_map else {}
-        return _key(data, reference, f"ConfigMap {namespace}/{reference['name']}")
+        return _key(_texts(config_map), reference, f"ConfigMap {namespace}/{reference['name']}")
     if reference := origin.get("secretKeyRef"):
         optional = bool(reference.get("optional"))
         secret = sources.secret(reference["name"], optional)
         data = secret_data(secret) if secret else {}
         return _key(data, reference, f"Secret {namespace}/{reference['name']}")
+    if reference := origin.get("fileKeyRef"):
+        return _from_file(reference, sources)
     raise ConfigError(f"environment variable {entry['name']}: unsupported valueFrom")
+
+
+def _texts(config_map: Object | None) -> dict[str, bytes]:
+    """What of a ConfigMap can be a variable: its ``binaryData`` cannot."""
+    return {key: value.encode() for key, value in ((config_map or {}).get("data") or {}).items()}
+
+
+def _from_file(reference: Object, sources: Sources) -> str | None:
+    from picluster_agent.podman import envfile  # rare
+
+    volume, path, key = reference["volumeName"], reference["path"], reference["key"]
+    text = sources.files.get((volume, path))
+    value = envfile.value_of(text, key) if text is not None else ""
+    if value:
+        return value
+    if reference.get("optional"):
+        return None
+    if text is None:
+        raise ConfigError(f'couldn\'t parse env file: there is no file "{path}" in volume "{volume}"')
+    raise ConfigError(f'environment variable key "{key}" not found in file "{path}"')
+
+
+def file_references(container: Object) -> set[tuple[str, str]]:
+    """Volume and path of the files that the environment of ``container`` needs."""
+    origins = [(entry.get("valueFrom") or {}).get("fileKeyRef") for entry in container.get("env") or ()]
+    return {(one["volumeName"], one["path"]) for one in origins if one}
 
 
 def _key(data: Mapping[str, bytes], reference: Object, where: str) -> str | None:

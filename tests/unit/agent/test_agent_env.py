@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from picluster_agent.podman import env, envfile
 from picluster_agent.podman.env import (
     ConfigError,
     NodeFacts,
@@ -75,7 +76,7 @@ def value_from(**origin: Any) -> dict[str, Any]:
         ({"name": "X"}, ""),
         ({"name": "X", "value": "$(SVC)-$(Y)"}, "s-$(Y)"),
         (value_from(configMapKeyRef={"name": "cfg", "key": "color"}), "red"),
-        (value_from(configMapKeyRef={"name": "cfg", "key": "raw"}), "x"),
+        (value_from(configMapKeyRef={"name": "cfg", "key": "raw", "optional": True}), None),
         (value_from(configMapKeyRef={"name": "cfg", "key": "none", "optional": True}), None),
         (value_from(configMapKeyRef={"name": "gone", "key": "none", "optional": True}), None),
         (value_from(secretKeyRef={"name": "sec", "key": "key"}), "hush"),
@@ -120,7 +121,7 @@ def test_later_wins_and_sees_what_came_before() -> None:
         {"configMapRef": {"name": "gone", "optional": True}},
     ]
     env = env_of({"name": "color", "value": "not-$(color)"}, {"name": "z", "value": "$(P_key)"}, envFrom=env_from)
-    assert env == {"SVC": "s", "color": "not-red", "raw": "x", "P_key": "hush", "z": "hush"}
+    assert env == {"SVC": "s", "color": "not-red", "P_key": "hush", "z": "hush"}
 
 
 def test_references_name_what_must_be_read() -> None:
@@ -142,8 +143,8 @@ def test_services_as_docker_links() -> None:
         service("headless", "shop", "None", {"port": 1}),
         service("foreign", "other", "10.43.0.8", {"port": 1}),
     ]
-    env = service_environment(services, "shop", links=True)
-    assert {key: value for key, value in env.items() if key.startswith("KUBERNETES")} == {
+    found = service_environment(services, "shop", links=True)
+    assert {key: value for key, value in found.items() if key.startswith("KUBERNETES")} == {
         "KUBERNETES_SERVICE_HOST": "10.43.0.1",
         "KUBERNETES_SERVICE_PORT": "443",
         "KUBERNETES_SERVICE_PORT_HTTPS": "443",
@@ -153,6 +154,65 @@ def test_services_as_docker_links() -> None:
         "KUBERNETES_PORT_443_TCP_PORT": "443",
         "KUBERNETES_PORT_443_TCP_ADDR": "10.43.0.1",
     }
-    assert env["MY_DB_SERVICE_HOST"] == "10.43.0.9"
-    assert not any(key.startswith(("HEADLESS", "FOREIGN")) for key in env)
+    assert found["MY_DB_SERVICE_HOST"] == "10.43.0.9"
+    assert not any(key.startswith(("HEADLESS", "FOREIGN")) for key in found)
     assert not any(key.startswith("MY_DB") for key in service_environment(services, "shop", links=False))
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "expected"),
+    [
+        ("A='1'\nB='two words' # said\n", "B", "two words"),
+        ("\n# A='0'\n  A='1'\nA='2'", "A", "1"),
+        ("A='first\nsecond'\nB='x'", "A", "first\nsecond"),
+        ("A='first\nsecond'\nB='x'", "B", "x"),
+        ("A= 'x'\nB='y'\n", "A", ""),
+        ("A='$HOME \\n'", "A", "$HOME \\n"),
+        ("A='1'", "C", ""),
+        ("", "A", ""),
+    ],
+)
+def test_environment_files(text: str, key: str, expected: str) -> None:
+    assert envfile.value_of(text, key) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("A='1'\nB", "at line 2: missing '='"),
+        ("='1'", "at line 1: empty variable name"),
+        ("A ='1'", "at line 1: whitespace before '=' is not allowed"),
+        ("A=1", "at line 1: value must be enclosed in single quotes"),
+        ('\nA="1"', "at line 2: value must be enclosed in single quotes"),
+        ("A='1'2", "at line 1: unexpected content after closing quote"),
+        ("\nA='1\n", "starting at line 2: unclosed single quote"),
+    ],
+)
+def test_environment_files_that_are_none(text: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=f"invalid environment variable format {why}"):
+        envfile.value_of(text, "Z")
+
+
+def test_a_variable_from_a_file_of_another_container() -> None:
+    def made(files: dict[tuple[str, str], str | None], **reference: Any) -> dict[str, str]:
+        origin = {"fileKeyRef": {"volumeName": "v", "path": "env", "key": "A", **reference}}
+        container = {"name": "web", "env": [{"name": "X", "valueFrom": origin}]}
+        assert env.file_references(container) == {("v", "env")}
+        pod = {"metadata": {"namespace": "default"}, "spec": {"containers": [container]}}
+        return env.environment(pod, container, env.Sources(files=files), NODE, pod_ip="", services={})
+
+    assert made({("v", "env"): "A='1'"}) == {"X": "1"}
+    assert made({("v", "env"): "B='1'"}, optional=True) == made({("v", "env"): None}, optional=True) == {}
+    with pytest.raises(ConfigError, match='environment variable key "A" not found in file "env"'):
+        made({("v", "env"): "B='1'"})
+    with pytest.raises(ConfigError, match="couldn't parse env file"):
+        made({("v", "env"): None})
+
+
+def test_a_limit_of_the_whole_pod_comes_before_the_nodes() -> None:
+    pod = {"spec": {"containers": [], "resources": {"limits": {"cpu": "2"}}}}
+    values = [
+        env.resource_value({"resource": name}, pod, {}, NODE)
+        for name in ("limits.cpu", "limits.memory", "limits.hugepages-2Mi", "requests.cpu")
+    ]
+    assert values == ["2", str(1 << 30), "0", "0"]

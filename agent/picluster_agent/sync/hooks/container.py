@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Mapping
 from dataclasses import replace
 
 from picluster.api.types import Object
-from picluster_agent import figures
+from picluster_agent import figures, kernel
 from picluster_agent.podman import env, layers, translate, users
 from picluster_agent.podman.client import PodmanError
 from picluster_agent.podman.env import ConfigError
@@ -16,8 +18,10 @@ from picluster_agent.sync.context import PodContext, Runtime
 from picluster_agent.sync.hooks import imagevolumes
 from picluster_agent.sync.model import EXIT_NOT_STARTED, Seen, Start, State, Waiting
 from picluster_agent.volumes import mounts
+from picluster_agent.volumes.layout import Place
 
 TERMINATION_MESSAGE_PATH = "/dev/termination-log"
+ENV_FILE_BYTES_MAX = 1 << 20
 SHARED_MEMORY = "/dev/shm"  # noqa: S108
 
 
@@ -95,6 +99,8 @@ async def _create(runtime: Runtime, body: Object) -> str:
 
 async def _launch(runtime: Runtime, context: PodContext, container: Object, attempt: int, image: Image) -> Launch:
     sources = await objects.sources(runtime, context, *env.references(container))
+    if wanted_files := env.file_references(container):
+        sources = replace(sources, files=await asyncio.to_thread(_files, context.volumes, wanted_files))
     variables = env.environment(
         context.pod,
         container,
@@ -145,6 +151,23 @@ def _hostname(runtime: Runtime, context: PodContext) -> dict[str, str]:
     if context.host_network or not context.pod["spec"].get("setHostnameAsFQDN"):
         return {}
     return {"HOSTNAME": spec.kernel_hostname(context.pod, runtime.cluster_domain)}
+
+
+def _files(volumes: Mapping[str, Place], wanted: set[tuple[str, str]]) -> dict[tuple[str, str], str | None]:
+    """Environment files in the pod's volumes; a link that leads out of its volume leads nowhere."""
+    found: dict[tuple[str, str], str | None] = {}
+    for volume, path in wanted:
+        if volume not in volumes:
+            raise ConfigError(f'cannot find the volume "{volume}" referenced by FileKeyRef')
+        directory = os.open(volumes[volume].path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with os.fdopen(kernel.open_beneath(directory, path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+                found[volume, path] = file.read(ENV_FILE_BYTES_MAX).decode(errors="replace")
+        except FileNotFoundError:
+            found[volume, path] = None
+        finally:
+            os.close(directory)
+    return found
 
 
 async def _target_pid(runtime: Runtime, context: PodContext, target: str) -> int:
