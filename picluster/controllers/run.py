@@ -21,6 +21,7 @@ from picluster.controllers.deployment import DeploymentController
 from picluster.controllers.endpoints import EndpointsController
 from picluster.controllers.endpointslice import EndpointSliceController
 from picluster.controllers.ephemeralvolume import EphemeralVolumeController
+from picluster.controllers.expand import ExpandController
 from picluster.controllers.garbagecollector import GarbageCollector
 from picluster.controllers.localpath import LocalPathProvisioner
 from picluster.controllers.namespace import NamespaceController
@@ -131,6 +132,7 @@ def all_controllers(config: Settings) -> Iterator[Controller]:
     yield PersistentVolumeBinder()
     yield LocalPathProvisioner()
     yield AttachDetachController()
+    yield ExpandController()
     yield EphemeralVolumeController()
     yield PvcProtectionController()
     yield PvProtectionController()

@@ -7,7 +7,8 @@ A *family* is all pods with the same demands on a node, whatever their owner. It
 what differs between two owners is the few nodes where their pods are already, and these are looked at one by one. So
 binding a pod costs each family one node, also when every next pod is of another template.
 
-Pods with claims are apart: what a node is to them changes with every volume, so each is decided by the oracle itself.
+Pods with claims or disks are apart: what a node is to them changes with every volume, so each is decided by the oracle
+itself.
 
 A *class* is all pods of one template. Its groups also tell apart what the template says about other pods: spreading,
 affinity. It serves whoever is choosy about pods, and owners whose pods are on many nodes.
@@ -44,7 +45,7 @@ class Classes:
         self._snapshot: Snapshot | None = None
 
     def decide(self, pod: PodInfo, snapshot: Snapshot, tie: Tie) -> str | Unschedulable:
-        if pod.claims:
+        if pod.has_volumes:
             return decide(pod, snapshot, tie)
         if snapshot is not self._snapshot:
             self._known.clear()

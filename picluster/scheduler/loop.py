@@ -29,7 +29,7 @@ from picluster.runtime import LeaderElector
 from picluster.scheduler.binder import COMPONENT, SERVER_ERROR, Binder
 from picluster.scheduler.classes import Classes
 from picluster.scheduler.decide import Unschedulable
-from picluster.scheduler.model import PodInfo, pod_info
+from picluster.scheduler.model import DISKS, PodInfo, pod_info
 from picluster.scheduler.queue import SchedulingQueue
 from picluster.scheduler.snapshot import Snapshot
 from picluster.scheduler.volumebinder import NotBound, VolumeBinder
@@ -283,7 +283,7 @@ def is_finished(pod: Object) -> bool:
 _POD_METADATA = (
     "name", "namespace", "uid", "resourceVersion", "labels", "ownerReferences", "deletionTimestamp",
 )  # fmt: skip
-_CLAIMING = frozenset({"persistentVolumeClaim", "ephemeral"})
+_VOLUMES = DISKS | {"persistentVolumeClaim", "ephemeral"}
 _CONDITIONS = ("PodScheduled", "PodResizePending")
 _CONTAINER = ("name", "image", "resources", "ports", "restartPolicy")
 
@@ -295,8 +295,8 @@ def trimmed(pod: Object) -> Object:
     for group in ("containers", "initContainers"):
         if group in spec:
             kept[group] = [{key: c[key] for key in _CONTAINER if key in c} for c in spec[group]]
-    if claims := [_claim(volume) for volume in spec.get("volumes") or () if not _CLAIMING.isdisjoint(volume)]:
-        kept["volumes"] = claims
+    if volumes := [_slim(volume) for volume in spec.get("volumes") or () if not _VOLUMES.isdisjoint(volume)]:
+        kept["volumes"] = volumes
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -317,9 +317,9 @@ def _resizing(pod: Object) -> Object:
     return {"containerStatuses": held} if held else {}
 
 
-def _claim(volume: Object) -> Object:
-    claim = volume.get("persistentVolumeClaim")
-    return {"name": volume["name"], **({"persistentVolumeClaim": claim} if claim is not None else {"ephemeral": {}})}
+def _slim(volume: Object) -> Object:
+    """The claim of an ephemeral volume is named after the volume; what it is like does not matter here."""
+    return volume if "ephemeral" not in volume else {"name": volume["name"], "ephemeral": {}}
 
 
 def _placed_as(pod: Object) -> tuple[object, ...]:

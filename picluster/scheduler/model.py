@@ -24,6 +24,7 @@ DEFAULT_MEMORY_NANOS = 200 * 1024 * 1024 * NANO
 
 HOST = "kubernetes.io/hostname"
 HostPort = tuple[str, str, int]
+DISKS = frozenset({"gcePersistentDisk", "awsElasticBlockStore", "iscsi", "rbd"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,18 @@ class PodInfo:
     preferred_pods: tuple[AffinityTerm, ...]
     spread: tuple[SpreadConstraint, ...]
     claims: tuple[Mount, ...]
+    disks: tuple[Object, ...]
+    """Volumes of kinds that a node mounts for one pod only, as the pod has them."""
     owner_uid: str
     template: bytes
     demands: bytes
     """Equal for pods that want the same of a node and its room, whoever owns them; images aside."""
     terminating: bool
+
+    @property
+    def has_volumes(self) -> bool:
+        """Whether it matters to the pod what volumes there are, or to others which it has."""
+        return bool(self.claims or self.disks)
 
     @property
     def choosy(self) -> bool:
@@ -125,6 +133,7 @@ def pod_info(pod: Object) -> PodInfo:
         preferred_pods=tuple(preferred),
         spread=tuple(_constraint(entry, labels) for entry in spec.get("topologySpreadConstraints") or ()),
         claims=tuple(mounts(pod)) if spec.get("volumes") else (),
+        disks=tuple(one for one in spec["volumes"] if not DISKS.isdisjoint(one)) if spec.get("volumes") else (),
         owner_uid=owner.get("uid", ""),
         template=_template(spec, namespace, labels, owner.get("uid", "")),
         demands=_demands(spec, node_affinity),

@@ -135,7 +135,7 @@ async def test_classes_say_when_and_by_whom(controllers: None, client: Client, e
     assert await eventually(event(client, "c-later", "FailedBinding"))
     default = {"storageclass.kubernetes.io/is-default-class": "true"}
     made = {"metadata": {"name": "outside", "annotations": default}, "provisioner": "example.com/disks"}
-    await client.create(STORAGE_CLASSES, made)
+    await client.create(STORAGE_CLASSES, {**made, "allowVolumeExpansion": True})
     waits = {"metadata": {"name": "waits"}, "provisioner": "example.com/disks"}
     await client.create(STORAGE_CLASSES, {**waits, "volumeBindingMode": "WaitForFirstConsumer"})
     await client.create(PERSISTENT_VOLUMES, volume("free", storageClassName="waits"))
@@ -158,6 +158,9 @@ async def test_classes_say_when_and_by_whom(controllers: None, client: Client, e
     provisioned["metadata"]["annotations"] = {"pv.kubernetes.io/provisioned-by": "example.com/disks"}
     await client.create(PERSISTENT_VOLUMES, provisioned)
     await eventually(phases(client, **{"c-later": "Bound", "made": "Bound"}))
+    more = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
+    await client.patch(PERSISTENT_VOLUME_CLAIMS, "c-later", more, namespace="default", kind=PatchType.MERGE)
+    assert "external controller" in await eventually(event(client, "c-later", "ExternalExpanding"))
     await client.delete(PERSISTENT_VOLUME_CLAIMS, "c-later", namespace="default")
     await eventually(phases(client, made="Released"))
     # The scheduler reserves a volume of the other class; the rest of the binding is the controller's.

@@ -288,3 +288,37 @@ def test_little_is_kept_of_a_volume() -> None:
     assert "mountOptions" not in slim["spec"]
     assert slim["metadata"]["annotations"] == {binding.BOUND_BY_CONTROLLER: "yes"}
     assert slimmer(VOLUMES)(slim) == slim
+
+
+def with_disk(name: str, on: str = "", **disk: Any) -> Json:
+    made = pod(name, on=on)
+    made["spec"]["volumes"] = [{"name": "d", **disk}]
+    return trimmed(made)
+
+
+EBS = {"awsElasticBlockStore": {"volumeID": "e"}}
+ISCSI = {"iscsi": {"iqn": "q", "lun": 1, "targetPortal": "t"}}
+RBD = {"rbd": {"monitors": ["a", "b"], "image": "i"}}
+
+
+@pytest.mark.parametrize(
+    ("mine", "its", "clash"),
+    [
+        (EBS, EBS, True),
+        ({"awsElasticBlockStore": {"volumeID": "e", "readOnly": True}},) * 2 + (True,),
+        ({"gcePersistentDisk": {"pdName": "p"}}, {"gcePersistentDisk": {"pdName": "p", "readOnly": True}}, True),
+        ({"gcePersistentDisk": {"pdName": "p", "readOnly": True}},) * 2 + (False,),
+        ({"gcePersistentDisk": {"pdName": "p"}}, {"gcePersistentDisk": {"pdName": "q"}}, False),
+        (ISCSI, ISCSI, True),
+        (ISCSI, EBS, False),
+        (RBD, {"rbd": {"monitors": ["b", "c"], "image": "i", "pool": "rbd"}}, True),
+        (RBD, {"rbd": {"monitors": ["c"], "image": "i"}}, False),
+        (RBD, {"rbd": {"monitors": ["a"], "image": "j"}}, False),
+    ],
+)
+def test_a_disk_is_written_by_one_pod_of_a_node(mine: Json, its: Json, clash: bool) -> None:
+    others = tuple(with_disk(f"o-{name}", name, **its) for name in NODES)
+    found = candidates(with_disk("web", **mine), cluster(pods=others))
+    assert isinstance(found, Unschedulable) is clash
+    if isinstance(found, Unschedulable):
+        assert found.message().startswith("0/3 nodes are available: 3 node(s) had no available disk. preemption:")
