@@ -28,16 +28,26 @@ if [ -n "${units_gone-}" ]; then systemctl daemon-reload; fi
 
 # Pods.
 if command -v podman > /dev/null; then
-    containers=$(podman ps --all --quiet --filter label=io.kubernetes.pod.uid 2> /dev/null)
+    containers=$(for label in io.kubernetes.pod.uid picluster.io/image-volume-of; do
+        podman ps --all --quiet --filter label=$label 2> /dev/null
+    done)
     if [ -n "$containers" ]; then
         podman rm --force --time 2 --volumes $containers > /dev/null && did "removed $(echo "$containers" | wc -l) containers"
     fi
 fi
 
-# What they had mounted, innermost first: volumes, and namespaces kept by a bind mount.
-awk '$5 ~ "^(/var/lib/picluster|/run/picluster)/" { print $5 }' /proc/self/mountinfo | sort -r | while read -r path; do
+# What they had mounted, innermost first: volumes, and namespaces kept by a bind mount. Private first, or what is mounted
+# below a shared one would go where it came from, too. While something stays mounted, nothing may be removed below it.
+mounted() { awk '$5 ~ "^(/var/lib/picluster|/run/picluster)/" { print $5 }' /proc/self/mountinfo | sort -r; }
+mounted | while read -r path; do
+    mount --make-rprivate "$path"
     umount -l "$path" && did "unmounted $path"
 done
+if [ -n "$(mounted)" ]; then
+    echo "cannot unmount $(mounted | head -1): nothing more is removed" >&2
+    exit 1
+fi
+if [ "$(readlink /var/lib/kubelet)" = $lib ]; then remove /var/lib/kubelet; fi
 
 # Their network.
 if command -v nft > /dev/null && nft list table ip picluster > /dev/null 2>&1; then
