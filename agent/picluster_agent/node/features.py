@@ -1,4 +1,4 @@
-"""What the container runtimes of this node can do (``status.runtimeHandlers``). PURE, but for ``installed``.
+"""What this node and its container runtimes can do. PURE, but for ``installed``.
 
 A handler is named by its OCI runtime; the one without a name is the default. Sources: KEP-3857 (recursive read-only
 mounts), KEP-127 (user namespaces).
@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from picluster.api.types import Object
 
 RUNTIMES = ("crun", "runc")
+DECLARED = ("GuaranteedQoSPodCPUResize", "RestartAllContainersOnContainerExits")
+"""What pods of 1.36 may need of their node (KEP-5328): both are served here, since no container owns a processor."""
 
 
 def installed() -> list[str]:

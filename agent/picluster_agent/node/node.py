@@ -245,6 +245,7 @@ class Node:
             "capacity": dict(sources.capacity()),
             "conditions": conditions.conditions(previous, sources.pressure(), problems, sources.board(), now),
             "daemonEndpoints": {"kubeletEndpoint": {"Port": self._port()}},
+            "declaredFeatures": list(features.DECLARED),
             "features": {"supplementalGroupsPolicy": True},
             "images": self._images,
             "nodeInfo": {**self._info, "swap": {"capacity": machine.swap_bytes()}},

@@ -18,6 +18,8 @@ from picluster.util.clock import Clock
 log = logging.getLogger(__name__)
 
 PING_S = 3.0
+AGAIN_S = 0.5
+"""Between pings while none is answered."""
 ANSWER_S = 2.0
 MISSED_MAX = 2
 """So many pings in a row without an answer mean that it is down; a refused connection counts alike."""
@@ -85,7 +87,7 @@ class Watch:
             if self.health.down and self._clock.monotonic() >= self.health.next_restart_s and self._may_restart():
                 await self._restart()
                 self.health = restarted(self.health, self._clock.monotonic())
-            await self._clock.sleep(PING_S)
+            await self._clock.sleep(AGAIN_S if self.health.missed else PING_S)
 
     async def _answers(self) -> bool:
         try:

@@ -44,6 +44,7 @@ async def test_a_hung_runtime_and_a_troubled_board_are_told(node: Any, tmp_path:
     assert info["swap"]["capacity"] >= 0
     assert all(info[key] for key in ("machineID", "systemUUID", "kernelVersion", "osImage", "kubeletVersion"))
     assert status["runtimeHandlers"][0]["name"] == ""
+    assert "RestartAllContainersOnContainerExits" in status["declaredFeatures"]
     assert status["features"] == {"supplementalGroupsPolicy": True}
     assert status["capacity"].keys() >= {"cpu", "memory", "ephemeral-storage", "pods"}
     assert found["metadata"]["labels"]["mine"] == "kept"
