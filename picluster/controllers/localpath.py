@@ -87,6 +87,8 @@ class LocalPathProvisioner(Controller):
         storage_class = self._classes.get(binding.class_of(claim))
         if storage_class is None or storage_class.get("provisioner") != binding.LOCAL_PATH:
             return
+        if self._volumes.get(volume_name(claim)) is not None:
+            return  # made already; who binds will see it too
         name = binding.annotations_of(claim).get(binding.SELECTED_NODE)
         if name is None and binding.waits_for_consumer(storage_class):
             return

@@ -1,8 +1,8 @@
 """Directories of local volumes: made and removed as the control plane's provisioner ``picluster.io/local-path`` asks.
 
-A volume's directory lies right below one root and is everybody's to write, as its pods may run as any user; the root
-is closed to all others of the node. To remove one it is renamed first, which is done once and for all, and emptied
-after that: what a power cut left of it is swept at the next start.
+A volume's directory lies right below one root and is everybody's to write, as its pods may run as any user; a root that
+is made here is closed to all others of the node. To remove one it is renamed first, which is done once and for all, and
+emptied after that: what a power cut left of it is swept at the next start.
 """
 
 from __future__ import annotations
@@ -55,8 +55,7 @@ def is_name(name: str) -> bool:
 
 
 def _make(root: Path, name: str) -> Path:
-    root.mkdir(parents=True, exist_ok=True)
-    root.chmod(0o700)
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = root / name
     path.mkdir(exist_ok=True)
     path.chmod(0o777)
