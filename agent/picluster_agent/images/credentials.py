@@ -123,7 +123,8 @@ def _credential(entry: object, source: Source | None) -> Credential:
 
 def _decoded(auth: str) -> tuple[str, str]:
     try:
-        text = base64.b64decode(auth + "=" * (-len(auth) % 4), validate=True).decode()
+        packed = auth.replace("\n", "").replace("\r", "")  # as Go reads it
+        text = base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError) as error:
         raise CredentialsError("auth is not base64") from error
     username, colon, password = text.partition(":")

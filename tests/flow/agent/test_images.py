@@ -152,8 +152,8 @@ async def test_two_pods_share_a_slow_pull_that_tells_how_far_it_is(
             pod = make_pod(name, box("web", image=f"{relay.host}/team/slow:latest"))
             await node.run({**pod, "spec": {**pod["spec"], "imagePullSecrets": [{"name": "good"}]}})
         for name in ("one", "two"):
-            told = await node.event(name, "Pulling", f'Still pulling image "{relay.host}/team/slow:latest" after 10s: ')
-            assert re.search(r": \d+\.\d MB of 2\d\.\d MB$", told["message"]), told["message"]
+            told = await node.event(name, "Pulling", f'Still pulling image "{relay.host}/team/slow:latest" after ')
+            assert re.search(r" after 1\ds: \d+\.\d MB of 2\d\.\d MB$", told["message"]), told["message"]
             await node.when(name, ready)
             await node.event(name, "Pulled", "Successfully pulled")
         assert SLOW_BYTES < relay.taken_bytes < 1.5 * SLOW_BYTES
@@ -167,7 +167,7 @@ async def test_a_silent_registry_holds_nothing_up_and_the_nodes_credentials_are_
     credentials = node.root / "credentials.json"
     credentials.write_text(json.dumps(registry.auths()))
     node.settings["max_parallel_image_pulls"] = 3
-    node.settings["image_pull_progress_deadline"] = "2s"
+    node.settings["image_pull_progress_deadline"] = "5s"
     node.settings["image_credentials"] = str(credentials)
     node.stop(signal.SIGKILL)
     node.start()
@@ -177,10 +177,10 @@ async def test_a_silent_registry_holds_nothing_up_and_the_nodes_credentials_are_
         await node.run(make_pod("mine", box("web", image=f"{registry.host}/team/node:1")))
         await node.event("deleted", "Pulling")
         await node.client.delete(PODS, "deleted", namespace="default")
-        await node.gone("deleted", 2.0)
+        await node.gone("deleted", 4.5)
         await node.when("mine", ready)
-        found = await node.when("hung", lambda one: waiting(one, "ErrImagePull"))
-        assert waiting(found, "ErrImagePull") == "no progress for 2s, latest progress: nothing has come yet"
+        await node.event("hung", "Failed", "no progress for 5s, latest progress: nothing has come yet")
+        await node.when("hung", lambda one: waiting(one, "ImagePullBackOff"))
     credentials.unlink()
     await node.run(make_pod("yours", box("web", image=f"{registry.host}/team/node:1")))
     await node.when("yours", ready)

@@ -135,7 +135,7 @@ def secret(name: str, auths: dict[str, Any], kind: str = "dockerconfigjson") -> 
 
 
 def test_a_pods_credentials_come_before_the_nodes_and_both_kinds_of_secret_count() -> None:
-    packed = {"quay.io": {"auth": base64.b64encode(b"packed:a:b").decode().rstrip("="), "username": "ignored"}}
+    packed = {"quay.io": {"auth": base64.b64encode(b"packed:a:b").decode().rstrip("=") + "\n", "username": "ignored"}}
     found = lookup(
         "quay.io/app",
         [secret("new", packed), secret("old", {"quay.io": entry("old")}, "dockercfg"), {"metadata": {"name": "other"}}],
