@@ -1,4 +1,4 @@
-"""What this node and its container runtimes can do. PURE, but for ``installed``.
+"""What this node and its container runtimes can do. PURE.
 
 A handler is named by its OCI runtime; the one without a name is the default. Sources: KEP-3857 (recursive read-only
 mounts), KEP-127 (user namespaces).
@@ -6,18 +6,12 @@ mounts), KEP-127 (user namespaces).
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 
 from picluster.api.types import Object
 
-RUNTIMES = ("crun", "runc")
 DECLARED = ("GuaranteedQoSPodCPUResize", "RestartAllContainersOnContainerExits")
 """What pods of 1.36 may need of their node (KEP-5328): both are served here, since no container owns a processor."""
-
-
-def installed() -> list[str]:
-    return [name for name in RUNTIMES if shutil.which(name)]
 
 
 def runtime_handlers(names: Iterable[str], *, recursive_read_only: bool, user_namespaces: bool) -> list[Object]:

@@ -25,6 +25,7 @@ from picluster_agent import machine
 from picluster_agent.config import Config
 from picluster_agent.node import conditions, events, features, registration
 from picluster_agent.node.images import images
+from picluster_agent.podman import runtimes
 from picluster_agent.podman.client import Podman, PodmanError, PodmanUnavailable
 from picluster_agent.volumes.mounts import RECURSIVE_WORKS
 
@@ -271,5 +272,5 @@ class Node:
             log.debug("cannot ask podman for its images: %s", error)
         self._info = machine.node_info(VERSION, self._version)
         self._handlers = features.runtime_handlers(
-            features.installed(), recursive_read_only=RECURSIVE_WORKS, user_namespaces=USER_NAMESPACES
+            runtimes.installed(), recursive_read_only=RECURSIVE_WORKS, user_namespaces=USER_NAMESPACES
         )

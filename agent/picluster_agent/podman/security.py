@@ -23,6 +23,8 @@ def security(launch: Launch) -> Object:
     body = _user(launch, context)
     if context.get("privileged"):
         body["privileged"] = True
+        if node.cgroup_version == 2:  # as containerd: who may change every group sees every group
+            body["cgroupns"] = {"nsmode": "host"}
     else:
         root = str(body["user"]).partition(":")[0] in ("0", "root")
         body.update(capabilities(context, root=root))
