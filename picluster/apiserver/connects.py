@@ -33,8 +33,13 @@ STREAMS = {"exec": "PodExecOptions", "attach": "PodAttachOptions", "portforward"
 ACCEPT_ENCODING = ("accept-encoding",)
 
 
-def handlers(registry: Registry, proxy: AgentProxy) -> dict[tuple[str, str], ConnectHandler]:
-    """What reaches a pod's agent, by resource and subresource, as ``Features.connects`` wants them."""
+def handlers(
+    registry: Registry, proxy: AgentProxy, authorize: Callable[[User, RequestInfo], None]
+) -> dict[tuple[str, str], ConnectHandler]:
+    """What reaches a pod's agent, by resource and subresource, as ``Features.connects`` wants them.
+
+    A stream is begun by a GET where it is a WebSocket, and must be allowed as the ``create`` that it is, too.
+    """
 
     async def log(request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         _only(info, "get")
@@ -43,6 +48,8 @@ def handlers(registry: Registry, proxy: AgentProxy) -> dict[tuple[str, str], Con
 
     async def stream(request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         _only(info, "get", "create")
+        if info.verb == "get":
+            authorize(user, info._replace(verb="create"))
         await _admit(registry, info, user, PODS, stream_options(info.target.subresource, request.query_string))
         pod, node = _pod_and_node(registry, info)
         return await proxy.stream(request, pod, node, info.target.subresource)

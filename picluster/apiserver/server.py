@@ -290,7 +290,9 @@ class ApiServer:
             agents = connects.agent_context(cert, key, self.config.client_ca)
             unverified = connects.agent_context(cert, key, self.config.client_ca, verify=False)
             self._proxy = AgentProxy(agents, unverified, self._relay)
-            self.features.connects.update(connects.handlers(self.registry, self._proxy))
+            self.features.connects.update(
+                connects.handlers(self.registry, self._proxy, self._authorization.gate.authorize)
+            )
             self._metrics_api = MetricsApi(self.registry, self._proxy)
             self._metrics_api.install(self.catalog)
         self.features.connects.update(connects.proxies(self.registry, self._relay, agents))

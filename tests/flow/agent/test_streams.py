@@ -31,7 +31,7 @@ WAYS = {
 CLIENTS = [
     pytest.param(program, way, id=f"{program.name}-{way}")
     for program in kubectls()
-    for way in (WAYS if program == kubectls()[-1] else ["spdy"])
+    for way in (["spdy"] if program == kubectls()[0] else WAYS)
 ]
 WAIT_S = 15.0
 

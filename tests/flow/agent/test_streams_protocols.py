@@ -15,6 +15,7 @@ import pytest
 
 from picluster.api.errors import ApiError
 from picluster.api.meta import condition_is
+from picluster.api.resources import ROLE_BINDINGS, ROLES
 from picluster.client import ClientConfig
 
 pytestmark = [pytest.mark.lab]
@@ -28,11 +29,15 @@ def ready(pod: dict[str, Any]) -> bool:
 
 
 @asynccontextmanager
-async def websocket(node: Any, path: str, *protocols: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+async def websocket(
+    node: Any, path: str, *protocols: str, **headers: str
+) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
     config = ClientConfig.from_kubeconfig(node.server.kubeconfig)
     async with (
         aiohttp.ClientSession() as session,
-        session.ws_connect(config.server + path, protocols=protocols, ssl=config.ssl_context()) as socket,
+        session.ws_connect(
+            config.server + path, protocols=protocols, headers=headers, ssl=config.ssl_context()
+        ) as socket,
     ):
         yield socket
 
@@ -83,6 +88,28 @@ async def test_exec_in_every_protocol(shared_node: Any, make_pod: Any) -> None:
     with pytest.raises(ApiError, match="Upgrade request required"):
         async with shared_node.client.raw("GET", exec_ + "true"):
             pass
+
+
+async def test_a_stream_must_be_allowed_as_the_creation_that_it_is(shared_node: Any, make_pod: Any) -> None:
+    """Kubernetes 1.35 and later: who may only get ``pods/exec`` may not run a command over WebSocket."""
+    await shared_node.run(make_pod("web"))
+    await shared_node.when("web", ready)
+    namespace = {"namespace": "default"}
+    for verbs in (["get"], ["get", "create"]):
+        name = "-".join(verbs)
+        rules = [{"apiGroups": [""], "resources": ["pods/exec"], "verbs": verbs}]
+        await shared_node.client.create(ROLES, {"metadata": {"name": name, **namespace}, "rules": rules})
+        role = {"kind": "Role", "name": name, "apiGroup": "rbac.authorization.k8s.io"}
+        subjects = [{"kind": "User", "name": name, "apiGroup": "rbac.authorization.k8s.io"}]
+        binding = {"metadata": {"name": name, **namespace}, "roleRef": role, "subjects": subjects}
+        await shared_node.client.create(ROLE_BINDINGS, binding)
+    path = f"{POD}/exec?stdout=1&command=echo&command=hello"
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        async with websocket(shared_node, path, "v4.channel.k8s.io", **{"Impersonate-User": "get"}):
+            pass
+    assert refused.value.status == 403
+    async with websocket(shared_node, path, "v4.channel.k8s.io", **{"Impersonate-User": "get-create"}) as socket:
+        assert channel(await messages(socket), 1) == b"hello\n"
 
 
 async def test_port_forward_over_websockets(shared_node: Any, make_pod: Any, box: Any) -> None:
