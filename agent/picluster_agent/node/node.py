@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 CHECK_S = 2.0
 REPORT_S = 300.0
+SIZE_S = 10.0
 IMAGES_S = 60.0
 RETRY_S = 4.0
 ANSWER_S = 2.0
@@ -91,6 +92,10 @@ class Node:
         self._images: list[Object] = []
         self._images_s = -IMAGES_S
         self._version = "unknown"
+        self._capacity: Mapping[str, str] = {}
+        self._allocatable: Mapping[str, str] = {}
+        self._swap_bytes = 0
+        self._sized_s = -SIZE_S
         self._lease: asyncio.Task[None] | None = None
 
     def start(self, on_pod_cidr: Callable[[str], None], port: Callable[[], int]) -> None:
@@ -103,6 +108,7 @@ class Node:
 
     def changed(self) -> None:
         """Something that the status says may be different: look now."""
+        self._sized_s = -SIZE_S
         self._changed.set()
 
     def shuts_down(self, said: str) -> None:
@@ -235,6 +241,7 @@ class Node:
 
     async def _status(self, previous: Object) -> Object:
         await self._ask_podman()
+        self._size()
         sources, now = self._sources, now_rfc3339(self._clock.now())
         problems = await sources.problems()
         status: Object = {
@@ -242,14 +249,14 @@ class Node:
                 {"type": "InternalIP", "address": self._config.node_ip},
                 {"type": "Hostname", "address": self._config.node_name},
             ],
-            "allocatable": registration.with_extended(sources.allocatable(), previous.get("capacity") or {}),
-            "capacity": dict(sources.capacity()),
+            "allocatable": registration.with_extended(self._allocatable, previous.get("capacity") or {}),
+            "capacity": dict(self._capacity),
             "conditions": conditions.conditions(previous, sources.pressure(), problems, sources.board(), now),
             "daemonEndpoints": {"kubeletEndpoint": {"Port": self._port()}},
             "declaredFeatures": list(features.DECLARED),
             "features": {"supplementalGroupsPolicy": True},
             "images": self._images,
-            "nodeInfo": {**self._info, "swap": {"capacity": machine.swap_bytes()}},
+            "nodeInfo": {**self._info, "swap": {"capacity": self._swap_bytes}},
             "runtimeHandlers": self._handlers,
         }
         if volumes := sources.volumes_in_use():
@@ -257,6 +264,13 @@ class Node:
         elif previous.get("volumesInUse"):
             status["volumesInUse"] = None
         return status
+
+    def _size(self) -> None:
+        """How large the node is changes seldom, and to find out costs more than the rest of a look."""
+        if self._clock.monotonic() - self._sized_s >= SIZE_S:
+            self._sized_s = self._clock.monotonic()
+            self._capacity, self._allocatable = self._sources.capacity(), self._sources.allocatable()
+            self._swap_bytes = machine.swap_bytes()
 
     async def _ask_podman(self) -> None:
         """What changes seldom, seldom: Podman's version and images."""
