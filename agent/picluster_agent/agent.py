@@ -121,6 +121,7 @@ class Agent:
                 allocatable=lambda: reservations.allocatable(_capacity(config), config),
             )
             node = Node(config, client, podman, self._clock, recorder, sources)
+            runtime.storage.on_in_use = node.changed
             shared = (runtime.groups, runtime.storage, runtime.objects)
             for part in (*shared, network, pods, node, paths, observed, upkeep, shutdown, server):
                 stack.push_async_callback(part.close)
@@ -229,6 +230,7 @@ class Agent:
             objects=ObjectWatches(client),
             storage=Storage(client, self._clock, config.node_name, config.data_dir, config.kubelet_dir),
             groups=groups,
+            dead_containers_max=config.maximum_dead_containers_per_container,
             resources=PodResources(groups, recorder, self._clock, node, lambda uid: places.pod(uid).allocation),
             cluster_dns=config.cluster_dns,
             cluster_domain=config.cluster_domain,

@@ -188,6 +188,7 @@ class PodWorker:
             busy=self._starter.busy,
             torn_down=context.torn_down,
             ruling=runtime.resources.ruling(context.uid),
+            dead_max=runtime.dead_containers_max,
             resized=runtime.resources.restarts(context.uid),
             removed_grace_s=self._removed_grace_s(),
         )
@@ -237,7 +238,7 @@ class PodWorker:
         self.context.torn_down = False
         for step in doing.start:
             self._starter.begin(step, view.seen, view.replacing)
-        if not self.context.prepared or view.sandbox is None:
+        if not self.context.prepared or view.sandbox is None or volumes.missing(self.context):
             if view.sandbox is None and view.seen:
                 message = "Pod sandbox changed, it will be killed and re-created."
                 self.context.event(self._runtime, "Normal", "SandboxChanged", message)

@@ -34,6 +34,8 @@ class Storage:
         self._registry = watch.Registry(data_dir / watch.REGISTRY, self._sockets_changed)
         self._users: dict[str, set[str]] = {}
         self._waiting: dict[str, Callable[[], None]] = {}
+        self.on_in_use: Callable[[], None] = lambda: None
+        """Told when ``volumes_in_use`` says more than before."""
         self._csi: Csi | None = None
 
     @property
@@ -42,7 +44,13 @@ class Storage:
             from picluster_agent.volumes.csi.manager import Csi
 
             self._csi = Csi(
-                self._client, self._clock, self._node_name, self._data_dir, self._told_dir, self._driver_came
+                self._client,
+                self._clock,
+                self._node_name,
+                self._data_dir,
+                self._told_dir,
+                self._driver_came,
+                self.on_in_use,
             )
         return self._csi
 

@@ -63,6 +63,12 @@ def used_volumes(pod: Object) -> list[Object]:
     return [volume for volume in spec.get("volumes") or () if volume["name"] in names]
 
 
+def missing(context: PodContext) -> bool:
+    """Whether something is mounted by now that was not when volumes were set up: by an ephemeral container."""
+    used = used_volumes(context.pod)
+    return any(one["name"] not in context.volumes and layout.kind_of(one) != "image" for one in used)
+
+
 def refreshable(context: PodContext) -> bool:
     """Whether some volume's content may change while the pod runs."""
     return any(layout.kind_of(volume) in (*layout.FILES, "csi") for volume in used_volumes(context.pod))

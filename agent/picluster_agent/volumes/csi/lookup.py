@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from picluster.api.errors import ApiError
-from picluster.api.resources import CSI_DRIVERS, SECRETS, SERVICE_ACCOUNTS, TOKEN_REQUEST, VOLUME_ATTACHMENTS, Resource
+from picluster.api.resources import (
+    CSI_DRIVERS,
+    NODES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    TOKEN_REQUEST,
+    VOLUME_ATTACHMENTS,
+    Resource,
+)
 from picluster.api.types import Object
 from picluster.client import Client, TransportError
+from picluster.util.clock import Clock
 from picluster_agent.podman.env import secret_data
 from picluster_agent.volumes.claims import Volume
 from picluster_agent.volumes.csi.record import Record
@@ -13,6 +22,15 @@ from picluster_agent.volumes.manager import failed
 
 FETCH_TIMEOUT_S = 5.0
 TOKEN_LIFETIME_S = 3600
+
+
+IN_USE_S = 10.0
+LOOK_S = 0.2
+
+
+def needs_attachment(volume: Volume, driver: Object) -> bool:
+    """Whether a controller attaches the volume to nodes: as long as the driver does not say otherwise."""
+    return volume.persistent is not None and (driver.get("spec") or {}).get("attachRequired") is not False
 
 
 class Lookup:
@@ -39,7 +57,7 @@ class Lookup:
 
     async def attached(self, volume: Volume, driver: Object, wanted: Record) -> dict[str, str]:
         """The publish context, once the volume is attached to this node; nothing where drivers do not attach."""
-        if volume.persistent is None or (driver.get("spec") or {}).get("attachRequired") is False:
+        if not needs_attachment(volume, driver):
             return {}
         step, name = "MountVolume.WaitForAttach", wanted.attachment
         try:
@@ -52,6 +70,18 @@ class Lookup:
             wrong = (status.get("attachError") or {}).get("message")
             raise failed(step, volume.spec_name, wrong or f"watch error: volume {wanted.handle} is not attached yet")
         return dict(status.get("attachmentMetadata") or {})
+
+    async def in_use(self, volume: Volume, name: str, node: str, clock: Clock) -> None:
+        """Wait until the node's status says that the volume is in use, so that nobody detaches it from now on."""
+        end_s = clock.monotonic() + IN_USE_S
+        while True:
+            found = await self._get(NODES, node, None, volume)
+            if name in ((found.get("status") or {}).get("volumesInUse") or ()):
+                return
+            if clock.monotonic() > end_s:
+                text = "Volume has not been added to the list of VolumesInUse in the node's volume status"
+                raise failed("MountVolume.WaitForAttach", volume.spec_name, text)
+            await clock.sleep(LOOK_S)
 
     async def secrets(self, volume: Volume, reference: Object | None, pod: Object | None) -> dict[str, str]:
         """A secret that the volume refers to; an inline volume's is in its pod's namespace."""

@@ -28,7 +28,7 @@ from picluster_agent.volumes.claims import Volume
 from picluster_agent.volumes.csi import record, registration, request
 from picluster_agent.volumes.csi.driver import Driver
 from picluster_agent.volumes.csi.expansion import expand
-from picluster_agent.volumes.csi.lookup import Lookup
+from picluster_agent.volumes.csi.lookup import Lookup, needs_attachment
 from picluster_agent.volumes.csi.messages import (
     NODE_PUBLISH,
     NODE_STAGE,
@@ -57,7 +57,8 @@ class Csi:
         node_name: str,
         data_dir: Path,
         told_dir: Path,
-        on_driver: Callable[[], None] = lambda: None,
+        on_driver: Callable[[], None],
+        on_in_use: Callable[[], None],
     ) -> None:
         self._client = client
         self._clock = clock
@@ -65,6 +66,9 @@ class Csi:
         self._data_dir = data_dir
         self._told_dir = told_dir
         self._on_driver = on_driver
+        self._on_in_use = on_in_use
+        self._soon: dict[tuple[str, str], str] = {}
+        """Attachable volumes that are about to be mounted, by pod and volume."""
         self._places = record.Places(data_dir)
         self._drivers: dict[str, Driver] = {}
         self._joining: dict[Path, asyncio.Task[None]] = {}
@@ -140,13 +144,8 @@ class Csi:
 
     def in_use(self) -> Sequence[str]:
         """Attachable volumes with a mount here, as ``kubernetes.io/csi/<driver>^<handle>``."""
-        return sorted(
-            {
-                f"kubernetes.io/csi/{one.record.driver}^{one.record.handle}"
-                for one in self._places.everything()
-                if one.record.attachment
-            }
-        )
+        mounted = {unique_name(one.record) for one in self._places.everything() if one.record.attachment}
+        return sorted({*mounted, *self._soon.values()})
 
     # -- up ------------------------------------------------------------------------------------------------------------
 
@@ -157,8 +156,8 @@ class Csi:
                 claims.check_node(volume.persistent, pod.node_labels, pod.node.name)
             except ConfigError as error:
                 raise failed("MountVolume.NodeAffinity check", volume.spec_name, error) from error
-        wanted = self._record(uid, volume)
         driver = await self._lookup.driver(volume)
+        wanted = self._record(uid, volume, driver)
         self._volumes[uid, volume.name] = (pod, volume)
         directory, target = self._target(uid, pod, volume)
         place = Place(target, read_only=volume.read_only, device=volume.device, claim=volume.claim)
@@ -169,18 +168,24 @@ class Csi:
             if problem:
                 raise failed("MountVolume.SetUp", volume.spec_name, f"kubernetes.io/csi: {problem}")
             context = await self._lookup.attached(volume, driver, wanted)
+            if needs_attachment(volume, driver):
+                self._soon[uid, volume.name] = unique_name(wanted)
+                self._on_in_use()
+                await self._lookup.in_use(volume, unique_name(wanted), self._node_name, self._clock)
             await asyncio.to_thread(record.write, directory, wanted)
+            self._soon.pop((uid, volume.name), None)
             await self._stage(pod, volume, wanted, context)
             await self._publish(pod, volume, driver, wanted, target, context)
         return place
 
-    def _record(self, uid: str, volume: Volume) -> Record:
+    def _record(self, uid: str, volume: Volume, driver: Object) -> Record:
         name = volume.source["driver"]
         if volume.persistent is None:
             handle = record.ephemeral_handle(uid, volume.name)
             return Record(volume.name, handle, name, self._node_name, lifecycle="Ephemeral")
         handle = volume.source["volumeHandle"]
-        attachment = record.attachment_name(handle, name, self._node_name)
+        attached = needs_attachment(volume, driver)
+        attachment = record.attachment_name(handle, name, self._node_name) if attached else ""
         return Record(volume.spec_name, handle, name, self._node_name, attachment)
 
     @staticmethod
@@ -261,7 +266,7 @@ class Csi:
 
     async def _refresh(self, uid: str, pod: Pod, volume: Volume) -> None:
         obj = await self._lookup.driver(volume)
-        wanted = self._record(uid, volume)
+        wanted = self._record(uid, volume, obj)
         _, target = self._target(uid, pod, volume)
         async with self._lock(wanted.handle):
             if (obj.get("spec") or {}).get("requiresRepublish") and not volume.device:
@@ -301,6 +306,8 @@ class Csi:
                     await self._unstage_if_last(one)
         for key in [key for key in self._volumes if key[0] == uid]:
             del self._volumes[key]
+        for key in [key for key in self._soon if key[0] == uid]:
+            del self._soon[key]
         await asyncio.to_thread(_remove_empty, pod_dir / "volumes" / layout.PLUGINS["csi"])
 
     async def _unpublish(self, one: Published) -> None:
@@ -382,11 +389,14 @@ def _remove_record(directory: Path) -> None:
         directory.rmdir()
 
 
+def unique_name(volume: Record) -> str:
+    """How a volume is called in the node's status."""
+    return f"kubernetes.io/csi/{volume.driver}^{volume.handle}"
+
+
 def _remove_empty(plugin: Path) -> None:
-    """Directories of which a power cut left nothing but themselves."""
+    """Directories without a whole record: a power cut came before the driver was asked."""
     for directory in plugin.iterdir() if plugin.is_dir() else ():
-        if kernel.mount_points(directory):
-            raise VolumeError(f"something is mounted below {directory}, and nothing says by which driver")
         _remove_target(directory / "mount")
         _remove_record(directory)
     with contextlib.suppress(FileNotFoundError):
