@@ -88,8 +88,11 @@ class PodGroups:
     def _make_tree(self, hierarchy: Hierarchy, cpu_milli: int, memory_bytes: int) -> None:
         for quality in names.CLASSES:
             groups.create(hierarchy, names.of_class(hierarchy, quality))
-        whole = GroupLimits(cpu_shares=shares(cpu_milli), memory_bytes=memory_bytes)
-        groups.apply(hierarchy, hierarchy.root, whole)
+        groups.apply(hierarchy, hierarchy.root, GroupLimits(cpu_shares=shares(cpu_milli)))
+        try:
+            groups.apply(hierarchy, hierarchy.root, GroupLimits(memory_bytes=memory_bytes))
+        except OSError as error:  # pods that run already use more: they keep what the last agent gave them
+            log.warning("cannot bound the memory of all pods: %s", error)
         for quality in ("Burstable", "BestEffort"):
             groups.apply(hierarchy, names.of_class(hierarchy, quality), GroupLimits(cpu_shares=CPU_SHARES_MIN))
         self._burstable_shares = CPU_SHARES_MIN

@@ -87,12 +87,13 @@ def read(path: Path) -> Allocation | None:
         return None
 
 
-def write(path: Path, allocation: Allocation) -> None:
-    """Keep it: whole or not at all, whatever happens to the power. Raises ``OSError``."""
+def write(path: Path, allocation: Allocation, *, durable: bool = True) -> None:
+    """Keep it: whole or not at all; ``durable`` when it returns, whatever happens to the power. Raises ``OSError``."""
     draft = path.with_suffix(".new")
     text = json.dumps({"allocated": allocation.allocated, "actuated": allocation.actuated}, separators=(",", ":"))
     with draft.open("w") as file:
         file.write(text)
         file.flush()
-        os.fdatasync(file.fileno())
+        if durable:
+            os.fdatasync(file.fileno())
     draft.replace(path)

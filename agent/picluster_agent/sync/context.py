@@ -142,6 +142,7 @@ class Runtime:
     storage: Storage
     groups: PodGroups
     resources: PodResources
+    dead_containers_max: int = 1
     resolv_conf: Path = Path("/etc/resolv.conf")
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"

@@ -94,6 +94,8 @@ class PodView:
     """Namespaces, mounts and directories are gone."""
     ruling: Outcome | None = None
     """The node does not take the pod, or takes it off."""
+    dead_max: int = 1
+    """How many dead containers of each name are kept, the last one in any case."""
     resized: frozenset[str] = frozenset()
     """Names of containers that get their new resources by starting again."""
     removed_grace_s: float = 0.0

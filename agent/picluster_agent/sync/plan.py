@@ -124,7 +124,7 @@ def _run(view: PodView, pod: Object) -> Plan:
     if (deadline_s := deadline_of(view, pod)) is not None:
         wakes.append(deadline_s)
     return Plan(
-        remove=tuple(one.id for one in _useless(view.seen) if one.name not in view.busy),
+        remove=tuple(one.id for one in _useless(view.seen, max(view.dead_max, 1)) if one.name not in view.busy),
         stop=tuple(_unwell(view, pod)),
         signal=pressed.signal,
         kill=tuple(dict.fromkeys(strays + pressed.kill)),
@@ -134,8 +134,8 @@ def _run(view: PodView, pod: Object) -> Plan:
     )
 
 
-def _useless(seen: Sequence[Seen]) -> list[Seen]:
-    """Containers that never ran, and dead ones but the newest of each name (its log is the previous one)."""
+def _useless(seen: Sequence[Seen], dead_max: int) -> list[Seen]:
+    """Containers that never ran, and dead ones but the newest of each name (whose log is the previous one)."""
     dead: dict[str, list[Seen]] = {}
     for one in seen:
         if not one.running:
@@ -143,7 +143,7 @@ def _useless(seen: Sequence[Seen]) -> list[Seen]:
     useless = []
     for group in dead.values():
         ran = sorted((one for one in group if one.state is State.EXITED), key=lambda one: one.attempt)
-        useless += [one for one in group if one.state is State.CREATED] + ran[:-1]
+        useless += [one for one in group if one.state is State.CREATED] + ran[:-dead_max]
     return useless
 
 

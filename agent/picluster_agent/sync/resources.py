@@ -57,6 +57,11 @@ class _Held:
     def granted(self) -> Object:
         return allocation.applied(self.desired, self.kept.allocated)
 
+    @property
+    def standing(self) -> Object:
+        """The pod with what its containers have in fact."""
+        return allocation.applied(self.desired, {**self.kept.allocated, **self.kept.actuated})
+
 
 class PodResources:
     """``node`` tells what the node is now; ``path`` is where a pod's allocation is kept, by its uid."""
@@ -104,8 +109,11 @@ class PodResources:
         if kept is not None:
             missing = {name: resources for name, resources in asked.items() if name not in kept.allocated}
             kept.allocated.update(missing)  # ephemeral containers, or a pod of an agent that knew less
-            return _Held(pod, kept, over=over)
-        held = _Held(pod, Allocation(asked), over=over)
+            held = _Held(pod, kept, over=over)
+            if any(not allocation.same(one, kept.allocated.get(name)) for name, one in kept.actuated.items()):
+                held.progress = Notice(IN_PROGRESS, int(pod["metadata"].get("generation") or 1))
+            return held
+        held = _Held(pod, Allocation(asked, dict(asked)), over=over)
         if not here and not over and not pod["metadata"].get("deletionTimestamp"):
             self._admit(held)
         return held
@@ -195,11 +203,17 @@ class PodResources:
             if held.pending is None:
                 self._wake(held.desired["metadata"]["uid"])
 
+    def standing(self, pod: Object) -> Object:
+        """``pod`` with what its containers have, which is what its group must have room for."""
+        held = self._pods.get(pod["metadata"]["uid"])
+        return held.standing if held is not None else pod
+
     def prepared(self, uid: str) -> None:
         """The pod's directory and group stand. Raises ``OSError``."""
         if held := self._pods.get(uid):
-            held.whole = self._groups.limits_of(held.granted["spec"])
-            self._keep(held)
+            held.whole = self._groups.limits_of(held.standing["spec"])
+            if not self._path(uid).exists():
+                self._keep(held, durable=False)  # what is lost with the power is found in the pod's status
 
     def started(self, uid: str, name: str) -> None:
         """A container was created with what it was granted."""
@@ -236,7 +250,9 @@ class PodResources:
             kept.actuated[one.container] = kept.allocated[one.container]
         if whole is not None:
             held.whole = whole.new
-        if containers:
+        if containers or whole is not None:
+            if allocation.WHOLE_POD in kept.allocated:
+                kept.actuated[allocation.WHOLE_POD] = kept.allocated[allocation.WHOLE_POD]
             self._keep(held)
         if not again:
             self._complete(held)
@@ -281,10 +297,10 @@ class PodResources:
         held.progress = None
         self._retry()
 
-    def _keep(self, held: _Held) -> None:
+    def _keep(self, held: _Held, *, durable: bool = True) -> None:
         path = self._path(held.desired["metadata"]["uid"])
         if path.parent.is_dir():
-            allocation.write(path, held.kept)
+            allocation.write(path, held.kept, durable=durable)
 
     # -- what the status says ------------------------------------------------------------------------------------------
 

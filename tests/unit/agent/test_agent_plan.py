@@ -290,3 +290,25 @@ def test_of_the_dead_only_the_newest_stays() -> None:
     dead = [seen("web", EXITED, attempt) for attempt in range(3)]
     assert plan(view(pod("web"), *dead)).remove == ("web-0", "web-1")
     assert plan(view(pod("web"), *dead, seen("web", State.RUNNING, 3))).remove == ("web-0", "web-1")
+
+
+def test_as_many_dead_containers_are_kept_as_the_settings_say() -> None:
+    dead = [seen("web", EXITED, attempt) for attempt in range(4)]
+    assert plan(view(pod("web"), *dead, dead_max=3)).remove == ("web-0",)
+    assert plan(view(pod("web"), *dead, dead_max=0)).remove == ("web-0", "web-1", "web-2")
+
+
+def test_a_pod_that_the_node_rules_over_ends_with_what_the_node_gives_it() -> None:
+    ruling = Outcome("Failed", "Evicted", "low on memory", disruption="low on memory", grace_s=1.0)
+    doing = plan(view(pod("web"), seen("web"), ruling=ruling))
+    assert doing.outcome == ruling
+    assert [(stop.id, stop.grace_s) for stop in doing.stop] == [("web-0", 1.0)]
+    assert plan(view(pod("web"), ruling=Outcome("Failed", "OutOfcpu", bare=True))).tear_down
+    assert not plan(view(pod("web"), ruling=Outcome("Failed", "OutOfcpu", bare=True))).start
+
+
+def test_a_container_that_takes_its_resources_by_a_restart_is_replaced() -> None:
+    doing = plan(view(pod("a", "b"), seen("a"), seen("b"), resized=frozenset({"b"})))
+    assert [(stop.id, stop.message, stop.replace) for stop in doing.stop] == [
+        ("b-0", "Container b resize requires restart", True)
+    ]

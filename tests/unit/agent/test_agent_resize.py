@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from picluster.util.clock import VirtualClock
 from picluster_agent.admission.decide import NodeView, amounts
+from picluster_agent.cgroups.manager import PodGroups
 from picluster_agent.cgroups.values import UNLIMITED, GroupLimits
 from picluster_agent.sync import allocation, resize
 from picluster_agent.sync.allocation import Allocation
 from picluster_agent.sync.resize import Target
+from picluster_agent.sync.resources import PodResources
 
 MIB = 1024**2
 
@@ -157,3 +160,84 @@ def test_what_events_carry() -> None:
         '"containers":[{"name":"a","resources":{"limits":{"cpu":"1","memory":"2Mi"},'
         '"requests":{"cpu":"1","memory":"2Mi"}}},{"name":"b","resources":{}}],"generation":3,"error":"why"}'
     )
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.said: list[tuple[str, str]] = []
+
+    def event(self, obj: Any, kind: str, reason: str, message: str, *, field_path: str = "") -> None:
+        self.said.append((obj["metadata"]["name"], reason))
+
+
+def ledger(root: Path, recorder: Recorder, pods_max: int = 110) -> PodResources:
+    """What a node has given, on a machine without control groups."""
+    groups = PodGroups(None, VirtualClock())
+    view = NodeView("n", amounts({"cpu": "1", "memory": "1Gi"}), pods_max)
+    return PodResources(groups, recorder, VirtualClock(), lambda: view, lambda uid: root / uid / "resources.json")  # type: ignore[arg-type]
+
+
+def named(name: str, cpu: str, generation: int = 1, **spec: Any) -> dict[str, Any]:
+    made = pod(container("a", cpu), name=name, namespace="d", uid=name, generation=generation)
+    made["spec"].update(spec)
+    return made
+
+
+def granted(of: dict[str, Any]) -> str:
+    return str(of["spec"]["containers"][0]["resources"]["requests"]["cpu"])
+
+
+def test_two_pods_never_get_the_same_room_and_a_resize_waits_for_it(tmp_path: Path) -> None:
+    recorder = Recorder()
+    held = ledger(tmp_path, recorder)
+    woken: list[str] = []
+    held.listen(woken.append)
+    held.take(named("one", "600m"), here=False)
+    held.take(named("two", "600m"), here=False)
+    ruling = held.ruling("two")
+    assert ruling is not None and (ruling.reason, ruling.bare) == ("OutOfcpu", True)
+    held.take(named("three", "300m"), here=False)
+    assert granted(held.take(named("three", "500m", 2), here=False)) == "300m"
+    (notice,) = held.notices("three")
+    assert (notice.type, notice.reason, notice.generation) == ("PodResizePending", "Deferred", 2)
+    held.release("one")
+    assert woken == ["three"]
+    assert granted(held.pods()[0]) == "500m"
+    (notice,) = held.notices("three")
+    assert (notice.type, notice.reason) == ("PodResizeInProgress", "")
+    assert [reason for _, reason in recorder.said] == ["OutOfcpu", "ResizeDeferred", "ResizeStarted"]
+    held.take(named("vital", "1", priority=2_000_000_000), here=False)
+    ruling = held.ruling("three")
+    assert ruling is not None and ruling.reason == "Preempting" and held.ruling("vital") is None
+
+
+def test_an_agent_that_starts_anew_goes_on_where_the_last_one_was(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    first = ledger(tmp_path, Recorder())
+    first.take(named("one", "300m"), here=False)
+    first.prepared("one")
+    first.take(named("one", "600m", 2), here=False)
+    assert first.given("one")["a"]["requests"] == {"cpu": "300m"}
+    again = ledger(tmp_path, Recorder())
+    assert granted(again.take(named("one", "2", 3), here=True)) == "600m"
+    kinds = [(notice.type, notice.reason) for notice in again.notices("one")]
+    assert kinds == [("PodResizePending", "Infeasible"), ("PodResizeInProgress", "")]
+    assert granted(again.standing(named("one", "2", 3))) == "300m"
+    again.started("one", "a")
+    again.actuate("one", {"a": "id"})
+    assert [notice.type for notice in again.notices("one")] == ["PodResizePending"]
+    assert again.given("one")["a"]["requests"] == {"cpu": "600m"}
+
+
+def test_what_runs_already_is_not_asked_again(tmp_path: Path) -> None:
+    held = ledger(tmp_path, Recorder(), pods_max=1)
+    for name in ("one", "two"):
+        held.take(named(name, "900m"), here=True)
+        assert held.ruling(name) is None
+    held.take(named("three", "1m"), here=False)
+    assert held.ruling("three") is not None
+    over = {**named("four", "5"), "status": {"phase": "Failed"}}
+    held.take(over, here=False)
+    assert held.ruling("four") is None and held.uids() == ["one", "two"]
+    held.forget("one")
+    assert held.uids() == ["two"]

@@ -226,3 +226,40 @@ def test_resources_and_mounts_are_reported() -> None:
 )
 def test_only_a_difference_is_written(known: dict[str, Any], wanted: dict[str, Any], same: bool) -> None:
     assert covers(known, wanted) is same
+
+
+def test_a_pod_that_the_node_did_not_take_says_nothing_but_why() -> None:
+    status = status_of(pod(), outcome=Outcome("Failed", "OutOfcpu", "Pod was rejected: no", bare=True))
+    assert status == {
+        "observedGeneration": 3,
+        "phase": "Failed",
+        "reason": "OutOfcpu",
+        "message": "Pod was rejected: no",
+        "qosClass": "BestEffort",
+    }
+
+
+def test_conditions_of_a_resize_are_there_while_they_are_true() -> None:
+    pending = {"type": "PodResizePending", "status": "True", "reason": "Deferred", "observedGeneration": 2}
+    status = status_of(pod(), seen(), notices=(pending,))
+    found = get_condition({"status": status}, "PodResizePending")
+    assert found is not None and (found["reason"], found["observedGeneration"]) == ("Deferred", 2)
+    later = status_of(pod(status=status), seen())
+    assert {"$patch": "delete", "type": "PodResizePending"} in later["conditions"]
+    assert not covers(status, later)
+    without = {**status, "conditions": [one for one in status["conditions"] if one["type"] != "PodResizePending"]}
+    assert covers(without, later)
+
+
+def test_what_a_container_has_is_told_beside_what_it_was_granted() -> None:
+    of = pod()
+    of["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "2"}}
+    told = status_of(of, seen(), given={"web": {"requests": {"cpu": "1"}}})["containerStatuses"][0]
+    assert (told["allocatedResources"], told["resources"]) == ({"cpu": "2"}, {"requests": {"cpu": "1"}})
+
+
+def test_a_pod_that_the_node_ended_is_said_to_be_disrupted_once_it_has_ended() -> None:
+    outcome = Outcome("Failed", "Evicted", "low", disruption="low")
+    assert get_condition({"status": status_of(pod(), seen(), outcome=outcome)}, "DisruptionTarget") is None
+    target = get_condition({"status": status_of(pod(), outcome=outcome)}, "DisruptionTarget")
+    assert target is not None and (target["reason"], target["message"]) == ("TerminationByKubelet", "low")

@@ -8,7 +8,7 @@ from picluster_agent.sync.context import PodContext, Runtime, SyncError
 class PodGroup:
     async def set_up(self, runtime: Runtime, context: PodContext) -> None:
         try:
-            context.group = await runtime.groups.set_up(context.pod)
+            context.group = await runtime.groups.set_up(runtime.resources.standing(context.pod))
             runtime.resources.prepared(context.uid)
         except OSError as error:
             message = f"error ensuring pod cgroups: {error}"
