@@ -226,8 +226,10 @@ def _registry(path: Path, hosts: Mapping[str, Host], variables: Mapping[str, Any
         return None
     if board not in hosts:
         raise RackError(f"{path}: {REGISTRY_KEY} is {board!r}, which is no board; it has {', '.join(hosts)}")
-    name, port = variables.get(f"{REGISTRY_KEY}_name"), variables.get(f"{REGISTRY_KEY}_port")
-    return RegistryPlace(hosts[board], str(name or REGISTRY_NAME), int(port or REGISTRY_PORT))
+    name, port = variables.get(f"{REGISTRY_KEY}_name"), str(variables.get(f"{REGISTRY_KEY}_port") or REGISTRY_PORT)
+    if not port.isdigit():
+        raise RackError(f"{path}: {REGISTRY_KEY}_port is {port!r}, not a number")
+    return RegistryPlace(hosts[board], str(name or REGISTRY_NAME), int(port))
 
 
 def _outlet(path: Path, name: str, variables: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ import io
 import json
 import shutil
 import ssl
+import subprocess
 import tarfile
 import time
 import urllib.request
@@ -25,6 +26,7 @@ from agent_node import missing_here as no_podman
 from click.testing import CliRunner, Result
 from registry import free_port, missing_here, serve
 
+from picluster import rack as rack_module
 from picluster.cli import main
 from picluster.pki import authority, bundle, profiles
 from picluster.pki.bundle import BundleSpec
@@ -108,6 +110,20 @@ def rack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PushRack]:
         shutil.rmtree(made.podman.root)
 
 
+@pytest.fixture(autouse=True)
+def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An inventory is read by Ansible once for each content, which takes it a second."""
+    read, known = rack_module._list, dict[str, Any]()
+
+    def remembered(path: Path) -> Any:
+        text = path.read_text()
+        if text not in known:
+            known[text] = read(path)
+        return known[text]
+
+    monkeypatch.setattr(rack_module, "_list", remembered)
+
+
 def node(rack: PushRack, pki: Path) -> None:
     """Podman as a node of the rack has it: links to its own certificate, and the rack's registry before Docker Hub."""
     rack.podman.root.mkdir()
@@ -165,6 +181,10 @@ def test_images_are_pushed_listed_pulled_by_nodes_and_removed(rack: PushRack) ->
     again = rack.run("rm", f"{rack.host}/web:3", "--registry")
     assert again.exit_code == 1 and "the registry has no " in again.stderr
     assert f"{rack.host}/web:3" not in {row["image"] for row in rack.json("ls", "--registry")}
+    cleaned = subprocess.run(
+        ["docker-registry", "garbage-collect", str(rack.root / "registry.yaml")], capture_output=True
+    )
+    assert cleaned.returncode == 0, cleaned.stderr
     table = rack.run("ls", "--registry").stdout.splitlines()
     assert table[0].split() == ["image", "digest", "size"] and table[1].split()[0].startswith(rack.host)
 
@@ -187,8 +207,6 @@ def test_nobody_gets_in_without_a_certificate_and_mistakes_are_said(rack: PushRa
         found = rack.run(*words)
         assert (found.exit_code, said in found.stderr, len(found.stderr.splitlines())) == (code, True, 1), found.output
     text = rack.inventory.read_text()
-    rack.inventory.write_text(text.replace("picluster_registry: pi-0", "picluster_registry: pi-9"))
-    assert "picluster_registry is 'pi-9', which is no board" in rack.run("ls", "--registry").stderr
     rack.inventory.write_text(text.replace("picluster_registry: pi-0", "picluster_registry: ''"))
     assert "set picluster_registry to one" in rack.run("ls", "--registry").stderr
     port = rack.host.partition(":")[2]

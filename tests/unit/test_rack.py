@@ -99,6 +99,30 @@ def test_who_is_not_there_and_who_has_no_outlet_is_said() -> None:
         found.outlet("pi-1")
 
 
+def test_a_board_may_serve_images() -> None:
+    assert rack.parse(WHERE, listing(cp=CP, pi_1={})).registry is None
+    place = rack.parse(
+        WHERE, listing(cp=CP | {"picluster_registry": "pi-1"}, pi_1={"ansible_host": "10.0.0.11"})
+    ).registry
+    assert place is not None and (place.board.address, place.host_port) == ("10.0.0.11", "registry.internal:5000")
+    named = {"picluster_registry": "cp", "picluster_registry_name": "images.home", "picluster_registry_port": "443"}
+    place = rack.parse(WHERE, listing(cp=CP | named, pi_1={})).registry
+    assert place is not None and (place.board.name, place.host_port) == ("cp", "images.home:443")
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"picluster_registry": "pi-9"}, "picluster_registry is 'pi-9', which is no board; it has cp, pi-1"),
+        ({"picluster_registry": "cp", "picluster_registry_port": "http"}, "picluster_registry_port is 'http'"),
+    ],
+)
+def test_a_wrong_registry_is_said(variables: dict[str, Any], words: str) -> None:
+    with pytest.raises(RackError) as error:
+        rack.parse(WHERE, listing(cp=CP | variables, pi_1={}))
+    assert words in str(error.value)
+
+
 def test_ansible_reads_the_file(tmp_path: Path) -> None:
     hosts = tmp_path / "hosts.yml"
     hosts.write_text(

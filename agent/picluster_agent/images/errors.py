@@ -17,6 +17,7 @@ EXPLANATIONS = ((UNAVAILABLE, "the registry is unavailable"), (BAD_SIGNATURE, "t
 PULL_REASONS = frozenset({ERR_PULL, UNAVAILABLE, BAD_SIGNATURE})
 
 _REFUSED = re.compile(r"connect: connection refused")
+_MIRRORS_END = "]): "
 _REJECTED = re.compile(r"Source image rejected")
 
 
@@ -43,7 +44,8 @@ class PullError(Exception):
     def __init__(self, said: str) -> None:
         text = " ".join(said.split())
         self.reason = ERR_PULL
-        if _REFUSED.search(text):
+        last = text.rpartition(_MIRRORS_END)[2]  # what the registry itself says, after its mirrors
+        if _REFUSED.search(last):
             self.reason = UNAVAILABLE
         elif _REJECTED.search(text):
             self.reason = BAD_SIGNATURE

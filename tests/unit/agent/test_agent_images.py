@@ -174,9 +174,13 @@ UNKNOWN = "reading manifest 2 in quay.io/x: manifest unknown: manifest unknown"
 REFUSED = 'Get "https://pi-0/v2/": dial tcp 10.0.0.1:443: connect: connection refused'
 
 
+MIRRORED = f"(Mirrors also failed: [pi-0:5000/x:2: {REFUSED}]): quay.io/x:2: {UNKNOWN}"
+
+
 @pytest.mark.parametrize(
     ("said", "event", "reason", "message"),
     [
+        ([MIRRORED], MIRRORED, "ErrImagePull", MIRRORED),
         ([UNKNOWN], UNKNOWN, "ErrImagePull", UNKNOWN),
         ([UNKNOWN, UNKNOWN], UNKNOWN, "ErrImagePull", UNKNOWN),
         ([UNKNOWN, "unauthorized"], f"[{UNKNOWN}, unauthorized]", "ErrImagePull", f"[{UNKNOWN}, unauthorized]"),
