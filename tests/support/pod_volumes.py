@@ -37,6 +37,10 @@ async def says(node: Any, pod: dict[str, Any], script: str, text: str, timeout_s
     await node.eventually(look, f"{script!r} to say {text!r}", timeout_s)
 
 
+async def present(path: Path) -> bool:
+    return path.exists()
+
+
 async def absent(path: Path) -> bool:
     return not path.exists()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pod_volumes import FOLLOWS_S, absent, at, bound, claims, none_below, pod_dir, ready, says, sh
+from pod_volumes import FOLLOWS_S, absent, at, bound, claims, none_below, pod_dir, present, ready, says, sh
 
 from picluster.api.resources import CONFIGMAPS, PODS, SECRETS
 from picluster.client import PatchType
@@ -46,6 +46,7 @@ async def test_volumes_follow_their_objects_at_once(shared_node: Any, make_pod: 
         {"name": "fixed", "configMap": {"name": "fixed"}},
         {"name": "all", "projected": {"sources": sources, "defaultMode": 0o644}},
         {"name": "nobody", "configMap": {"name": "none-at-all"}},
+        {"name": "spare", "emptyDir": {}},
     ]
     mounts = [{"name": one["name"], "mountPath": f"/{one['name']}"} for one in volumes[:4]]
     mounts.append({"name": "upd", "mountPath": "/once", "subPath": "a"})
@@ -62,6 +63,14 @@ async def test_volumes_follow_their_objects_at_once(shared_node: Any, make_pod: 
     assert "Read-only" in await sh(node, pod, "echo x 2>&1 > /upd/a || true; touch /upd/x 2>&1 || true")
     await client.delete(SECRETS, "new", namespace="default")
     await says(node, pod, "ls /all", "labels\nupd")
+    spare = pod_dir(node, pod) / "volumes" / f"{PLUGINS}empty-dir" / "spare"
+    assert not spare.exists(), "what nobody mounts is not made"
+    debug = box("debug", "touch", "/spare/x", volumeMounts=[{"name": "spare", "mountPath": "/spare"}])
+    patch = {"spec": {"ephemeralContainers": [debug]}}
+    await client.patch(
+        PODS, "web", patch, namespace="default", kind=PatchType.STRATEGIC, subresource="ephemeralcontainers"
+    )
+    await node.eventually(lambda: present(spare / "x"), "the debug container to write into a volume of its own")
 
 
 async def test_what_is_missing_holds_the_pod_and_no_longer_than_that(shared_node: Any, make_pod: Any, box: Any) -> None:
