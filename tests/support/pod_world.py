@@ -57,6 +57,7 @@ class PodWorld:
     """Until when a container had been promised to live, at least."""
     signalled_s: dict[str, float] = field(default_factory=dict)
     ended_well: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
     replaced: set[str] = field(default_factory=set)
     """Names that were to be replaced or begun anew, whatever their restart policy."""
     counts: dict[str, int] = field(default_factory=dict)
@@ -279,8 +280,13 @@ class PodWorld:
             assert before, f"{one.name} ran before {each['name']} was through"
 
     def _check_policy(self, pod: dict[str, Any], one: Seen) -> None:
+        if one.name in self.replaced:
+            return
+        regular = {each["name"] for each in spec.init_containers(pod) if not spec.is_sidecar(each)}
+        if one.name in regular and pod["spec"]["restartPolicy"] == "Never":
+            assert one.name not in self.failed, f"{one.name} failed for good, and ran again"
         definition = next((each for each in spec.containers(pod) if each["name"] == one.name), None)
-        if definition is None or definition.get("restartPolicyRules") or one.name in self.replaced:
+        if definition is None or definition.get("restartPolicyRules"):
             return
         policy = definition.get("restartPolicy") or pod["spec"]["restartPolicy"]
         if policy == "Never":
@@ -298,6 +304,8 @@ class PodWorld:
         if code == 0:
             self.through.add((one.name, one.sandbox))
             self.ended_well.add(one.name)
+        else:
+            self.failed.add(one.name)
 
     # -- faults --------------------------------------------------------------------------------------------------------
 
@@ -317,6 +325,21 @@ class PodWorld:
         self.containers = {
             key: replace(one, state=State.CREATED) if one.running else one for key, one in self.containers.items()
         }
+
+    def lose_sandbox(self) -> None:
+        """The run directory is emptied under containers that go on running."""
+        self.sandbox = None
+
+    def prune(self) -> None:
+        """Somebody tidies up: Podman forgets containers that have ended, and that the API server has been told of."""
+        status = (self.pod or {}).get("status", {})
+        groups = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+        told = {one.get("containerID") for group in groups for one in status.get(group, ())}
+        for one in list(self.containers.values()):
+            known = f"podman://{one.id}" in told
+            if one.state is State.EXITED and known and self.rng.random() < 0.5:
+                del self.containers[one.id]
+                self.replaced.add(one.name)
 
     def restart_agent(self) -> None:
         self.stopping, self.not_before, self.unhealthy, self.torn_down = {}, {}, {}, False

@@ -67,7 +67,7 @@ def container_status(pod: Object, container: Object, world: StatusInput, previou
     }
     _describe(container, world.given.get(name), status)
     if last is None:
-        return _not_here(pod, status, waiting, world, before)
+        return _not_here(pod, container, status, waiting, before)
     regular = container in spec.init_containers(pod) and not spec.is_sidecar(container)
     status["containerID"] = f"{RUNTIME}://{last.id}"
     if last.running:
@@ -93,7 +93,7 @@ def _attempt(one: Seen) -> int:
     return one.attempt
 
 
-def _not_here(pod: Object, status: Object, waiting: Waiting | None, world: StatusInput, before: Object) -> Object:
+def _not_here(pod: Object, container: Object, status: Object, waiting: Waiting | None, before: Object) -> Object:
     """No container of that name is known here; what the API server has seen of earlier ones is kept."""
     state = before.get("state") or {}
     status["restartCount"] = int(before.get("restartCount") or 0)
@@ -103,6 +103,9 @@ def _not_here(pod: Object, status: Object, waiting: Waiting | None, world: Statu
         if waiting is None:
             return status
         status["lastState"] = state
+    elif "running" in state and container in spec.ephemeral_containers(pod):
+        status.update(state={"terminated": {**LOST, "message": LOST_WHEN_DELETED}}, containerID=before["containerID"])
+        return status
     elif "running" in state and "terminated" not in status["lastState"]:
         status["lastState"] = {
             "terminated": {**LOST, "message": f"{LOST_WHEN_DELETED}  The container used to be Running"}

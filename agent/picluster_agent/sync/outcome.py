@@ -47,6 +47,6 @@ def _failed_for_good(view: PodView, pod: Object, container: Object) -> bool:
 def _end(view: PodView, pod: Object, container: Object) -> Seen | None:
     """The last attempt of ``container``, where it ended and no other follows."""
     last = latest(view.seen, container["name"])
-    if last is None or last.state is not State.EXITED or container["name"] in view.busy:
+    if last is None or last.state is not State.EXITED:
         return None
     return None if starts_again(view, pod, container, last) else last

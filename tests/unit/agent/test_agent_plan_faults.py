@@ -5,19 +5,20 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pod_world import PodWorld
 
 from picluster_agent.sync import spec
 from picluster_agent.sync.model import State, latest
 from picluster_agent.sync.plan import plan, settled
+from picluster_agent.sync.restarts import restart_all_asked_by
 
 SETTLE_STEPS_MAX = 120
 QUIET_STEPS = 5
 FAULTS = (
-    "crash", "back_off", "cut_power", "restart_agent", "probe_fails", "change_image", "debug", "jump",
-    "lose_server", "find_server", "nothing", "nothing", "nothing", "delete",
+    "crash", "crash", "back_off", "cut_power", "lose_sandbox", "restart_agent", "prune", "probe_fails", "change_image",
+    "debug", "jump", "lose_server", "find_server", "nothing", "nothing", "nothing", "delete",
 )  # fmt: skip
 RULES = (
     [],
@@ -56,10 +57,10 @@ def pods(draw: st.DrawFn) -> dict[str, Any]:
 @given(
     pod=pods(),
     seed=st.integers(0, 2**32 - 1),
-    faults=st.lists(st.tuples(st.sampled_from(FAULTS), st.integers(0, 8)), max_size=50),
+    faults=st.lists(st.tuples(st.sampled_from(FAULTS), st.integers(0, 12)), min_size=12, max_size=60),
     end=st.sampled_from(("delete", "forget", None)),
 )
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, deadline=None, phases=(Phase.explicit, Phase.generate), suppress_health_check=[HealthCheck.too_slow])
 def test_no_fault_breaks_a_promise(
     pod: dict[str, Any], seed: int, faults: list[tuple[str, int]], end: str | None
 ) -> None:
@@ -67,7 +68,7 @@ def test_no_fault_breaks_a_promise(
     for fault, actions_max in faults:
         if fault != "nothing":
             getattr(world, fault)()
-        world.look(actions_max if actions_max < 8 else 999)
+        world.look(actions_max if actions_max < 6 else 999)
         world.proceed()
         world.now_s += 1
     world.find_server()
@@ -111,6 +112,7 @@ def _check_rest(world: PodWorld, story: str) -> None:
     if over:
         assert not world.running() and world.sandbox is None, f"a pod that is over holds something; {story}"
         return
+    assert restart_all_asked_by(world.view(), pod) is None, f"what was asked for did not happen; {story}"
     for name, last in ends.items():
         assert last is not None and last.state is not State.CREATED, f"{name} never ran; {story}"
     assert any(last and last.running for last in ends.values()), f"nothing runs; {story}"
