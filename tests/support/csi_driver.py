@@ -56,6 +56,16 @@ MESSAGES: dict[str, dict[str, dict[str, tuple[int, str]]]] = {
             "secrets": (7, "map"),
             "volume_context": (8, "map"),
         },
+        "CapacityRange": {"required_bytes": (1, "int64"), "limit_bytes": (2, "int64")},
+        "NodeExpandVolumeRequest": {
+            "volume_id": (1, "string"),
+            "volume_path": (2, "string"),
+            "capacity_range": (3, "CapacityRange"),
+            "staging_target_path": (4, "string"),
+            "volume_capability": (5, "VolumeCapability"),
+            "secrets": (6, "map"),
+        },
+        "NodeExpandVolumeResponse": {"capacity_bytes": (1, "int64")},
         "NodeUnpublishVolumeRequest": {"volume_id": (1, "string"), "target_path": (2, "string")},
     },
     "pluginregistration": {
@@ -144,6 +154,7 @@ class Driver:
         methods = {
             "NodeGetInfo": ("Empty", "NodeGetInfoResponse"),
             "NodeGetCapabilities": ("Empty", "NodeGetCapabilitiesResponse"),
+            "NodeExpandVolume": ("NodeExpandVolumeRequest", "NodeExpandVolumeResponse"),
             **{f"Node{step}Volume": (f"Node{step}VolumeRequest", "Empty") for step in STEPS},
         }
         typed = {name: (f"csi.v1.{one}", f"csi.v1.{two}") for name, (one, two) in methods.items()}
@@ -210,7 +221,8 @@ class Driver:
         return {"node_id": "node-of-the-test", "max_volumes_per_node": 7, "accessible_topology": topology}
 
     def NodeGetCapabilities(self, _: Any) -> dict[str, Any]:  # noqa: N802
-        return {"capabilities": [{"rpc": {"type": 1}}] if "stage" in self.options else []}
+        kinds = [1, 3] if "stage" in self.options else []
+        return {"capabilities": [{"rpc": {"type": kind}} for kind in kinds]}
 
     def _volume(self, identity: str) -> Path:
         place = self.state / "volumes" / identity
@@ -231,6 +243,11 @@ class Driver:
             raise Failure("FAILED_PRECONDITION", "the volume is not staged")
         place = Path(source) if source else self._volume(said["volume_id"])
         bind(place, said["target_path"], read_only=bool(said.get("readonly")))
+
+    def NodeExpandVolume(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        if not is_mount(said["volume_path"]):
+            raise Failure("NOT_FOUND", "the volume is not there")
+        return {"capacity_bytes": said["capacity_range"]["required_bytes"]}
 
     def NodeUnpublishVolume(self, said: dict[str, Any]) -> None:  # noqa: N802
         unbind(said["target_path"])

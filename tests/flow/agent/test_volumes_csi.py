@@ -12,7 +12,16 @@ from csi_driver import DriverProcess
 from pod_volumes import at, bound, claims, none_below, pod_dir, ready, says, sh
 
 from picluster.api.errors import ApiError
-from picluster.api.resources import CSI_DRIVERS, CSI_NODES, NODES, PODS, SECRETS, VOLUME_ATTACHMENTS
+from picluster.api.resources import (
+    CSI_DRIVERS,
+    CSI_NODES,
+    NODES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    PODS,
+    SECRETS,
+    VOLUME_ATTACHMENTS,
+)
 from picluster.client import PatchType
 from picluster_agent import kernel
 from picluster_agent.volumes.csi import record
@@ -108,9 +117,14 @@ async def test_csi(node: Any, driver: DriverProcess, make_pod: Any, box: Any) ->
         ]
 
     await node.eventually(in_use, "the volume to be reported in use")
+    await client.patch(PERSISTENT_VOLUMES, "data", {"spec": {"capacity": {"storage": "2Mi"}}}, kind=PatchType.MERGE)
     second = box("web", "sh", "-c", "sleep 1000", volumeMounts=at("data"))
     await node.run(make_pod("second", second, volumes=claims("data")))
     await node.when("second", ready)
+    [grown] = driver.calls("NodeExpandVolume")
+    assert (grown["volume_id"], grown["capacity_range"]) == ("vol-1", {"required_bytes": str(2 << 20)})
+    claim = await client.get(PERSISTENT_VOLUME_CLAIMS, "data", namespace="default")
+    assert claim["status"]["capacity"] == {"storage": "2Mi"}
 
     calls = len(driver.calls("NodePublishVolume"))
     node.stop(signal.SIGKILL)

@@ -22,6 +22,7 @@ from picluster_agent.grpc.unary import RpcError
 from picluster_agent.volumes.claims import Volume
 from picluster_agent.volumes.csi import expansion, messages, record, registration, request, watch
 from picluster_agent.volumes.csi.driver import call
+from picluster_agent.volumes.csi.messages import Call
 
 POD: dict[str, Any] = {
     "metadata": {"name": "web", "namespace": "shop", "uid": "u"},
@@ -88,7 +89,7 @@ def driver(tmp_path: Path) -> Iterator[DriverProcess]:
 async def test_calls_and_their_failures(driver: DriverProcess, tmp_path: Path) -> None:
     found = await registration.introduce(tmp_path / "registry" / "test.csi-reg.sock")
     assert (found.name, found.socket) == ("test.csi", driver.state / "csi.sock")
-    assert await found.capabilities() == {messages.STAGE_UNSTAGE_VOLUME}
+    assert await found.capabilities() == {messages.STAGE_UNSTAGE_VOLUME, messages.EXPAND_VOLUME}
     info = await registration.node_info(found)
     assert registration.entry(found.name, info) == {
         "name": "test.csi",
@@ -104,7 +105,7 @@ async def test_calls_and_their_failures(driver: DriverProcess, tmp_path: Path) -
     assert raised.value.is_final
     assert len(driver.calls("NodePublishVolume")[0]["volume_context"]["k"]) == 300_000
     with pytest.raises(RpcError, match="code = Unimplemented"):
-        await found.call(messages.NODE_EXPAND, {})
+        await found.call(Call("/csi.v1.Node/NodeNothing", {}, {}), {})
     with pytest.raises(RpcError, match="code = Unavailable desc = connection error") as raised:
         await call(tmp_path / "none.sock", messages.NODE_GET_INFO, {})
     assert not raised.value.is_final

@@ -176,6 +176,7 @@ class Csi:
             self._soon.pop((uid, volume.name), None)
             await self._stage(pod, volume, wanted, context)
             await self._publish(pod, volume, driver, wanted, target, context)
+            await self._expand(pod, volume, wanted, target)
         return place
 
     def _record(self, uid: str, volume: Volume, driver: Object) -> Record:
@@ -272,12 +273,11 @@ class Csi:
             if (obj.get("spec") or {}).get("requiresRepublish") and not volume.device:
                 context = await self._lookup.attached(volume, obj, wanted)
                 await self._publish(pod, volume, obj, wanted, target, context)
-            if volume.claim and not volume.read_only:
-                await self._expand(pod, volume, wanted, target)
+            await self._expand(pod, volume, wanted, target)
 
     async def _expand(self, pod: Pod, volume: Volume, wanted: Record, target: Path) -> None:
         driver = self._drivers.get(wanted.driver)
-        if driver is None:
+        if driver is None or not volume.claim or volume.read_only:
             return
         try:
             capabilities = await driver.capabilities()
@@ -380,6 +380,10 @@ def _forget(one: Published) -> None:
     """The record goes last: until then it is known that something may be left."""
     _remove_target(one.target)
     _remove_record(one.directory)
+    if one.device:
+        for empty in (one.target.parent, one.directory.parent, one.directory.parent.parent):
+            with contextlib.suppress(OSError):
+                empty.rmdir()
 
 
 def _remove_record(directory: Path) -> None:
