@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from picluster.api.types import Object
@@ -50,6 +50,8 @@ class _Held:
     whole: GroupLimits | None = None
     """What its group was given last."""
     retry_s: float = 0.0
+    awaited: set[str] = field(default_factory=set)
+    """Containers that were seen running with what they had, and must start again."""
     over: bool = False
     """Its containers have ended for good: what it was given is free."""
 
@@ -219,6 +221,8 @@ class PodResources:
         """A container was created with what it was granted."""
         held = self._pods.get(uid)
         granted = held.kept.allocated.get(name) if held else None
+        if held is not None:
+            held.awaited.discard(name)
         if held is not None and granted is not None and held.kept.actuated.get(name) != granted:
             held.kept.actuated[name] = granted
             self._keep(held)
@@ -254,7 +258,8 @@ class PodResources:
             if allocation.WHOLE_POD in kept.allocated:
                 kept.actuated[allocation.WHOLE_POD] = kept.allocated[allocation.WHOLE_POD]
             self._keep(held)
-        if not again:
+        held.awaited |= again
+        if not held.awaited:
             self._complete(held)
 
     def _whole(self, held: _Held, pod: Object) -> Target | None:

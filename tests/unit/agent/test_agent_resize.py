@@ -241,3 +241,23 @@ def test_what_runs_already_is_not_asked_again(tmp_path: Path) -> None:
     assert held.ruling("four") is None and held.uids() == ["one", "two"]
     held.forget("one")
     assert held.uids() == ["two"]
+
+
+def test_a_resize_is_complete_when_the_container_that_wanted_a_restart_has_started(tmp_path: Path) -> None:
+    recorder = Recorder()
+    held = ledger(tmp_path, recorder)
+    restart = [{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]
+    before, after = named("one", "300m"), named("one", "600m", 2)
+    for one in (before, after):
+        one["spec"]["containers"][0]["resizePolicy"] = restart
+    held.take(before, here=False)
+    held.take(after, here=False)
+    assert held.restarts("one") == {"a"}
+    held.actuate("one", {"a": "id"})
+    held.actuate("one", {})  # it has stopped
+    assert held.notices("one")
+    held.started("one", "a")
+    assert held.restarts("one") == frozenset()
+    held.actuate("one", {"a": "id2"})
+    assert not held.notices("one")
+    assert recorder.said[-1] == ("one", "ResizeCompleted")
