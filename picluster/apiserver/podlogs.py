@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
+import aiohttp
 from aiohttp import web
 
 from picluster.api import errors
@@ -65,14 +67,28 @@ def refusal(code: int, text: str, name: str) -> errors.ApiError:
     return errors.internal(text)
 
 
-async def over_websocket(request: web.BaseRequest, pieces: AsyncIterator[bytes]) -> web.StreamResponse:
+async def over_websocket(request: web.BaseRequest, answer: aiohttp.ClientResponse) -> web.StreamResponse:
     """A log as the messages of a WebSocket, bytes or base64 (``k8s.io/streaming/pkg/httpstream/wsstream``)."""
     socket = web.WebSocketResponse(protocols=(BINARY, BASE64), compress=False)
     await socket.prepare(request)
-    async for piece in pieces:
-        if socket.ws_protocol == BASE64:
-            await socket.send_str(base64.b64encode(piece).decode())
-        else:
-            await socket.send_bytes(piece)
+
+    async def listen() -> None:
+        """The client has nothing to say but that it leaves."""
+        async for _ in socket:
+            pass
+        answer.close()
+
+    listening = asyncio.ensure_future(listen())
+    try:
+        async for piece in answer.content.iter_any():
+            if socket.ws_protocol == BASE64:
+                await socket.send_str(base64.b64encode(piece).decode())
+            else:
+                await socket.send_bytes(piece)
+    except aiohttp.ClientError:
+        pass  # the client has left, or the agent: what came is told
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
     await socket.close()
     return socket

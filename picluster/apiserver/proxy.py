@@ -22,6 +22,7 @@ from picluster.api import errors
 from picluster.api.types import Object
 from picluster.apiserver import podlogs
 from picluster.apiserver.authn.authenticator import PROTOCOL_PREFIX
+from picluster.apiserver.connection import connection_of
 from picluster.apiserver.relay import Onward, Relay, Unreachable, cause, is_upgrade
 
 CONNECT_TIMEOUT_S = 5.0
@@ -99,14 +100,20 @@ class AgentProxy:
         path = ("containerLogs", pod["metadata"]["namespace"], pod["metadata"]["name"], container)
         url = _url(agent_address(node), path, list(query.items()))
         async with self._answer(url, self._unverified if unverified else self._context, pod) as answer:
-            if is_upgrade(request):
-                return await podlogs.over_websocket(request, answer.content.iter_any())
-            response = web.StreamResponse(headers={"Content-Type": "text/plain"})
-            await response.prepare(request)
-            async for chunk in answer.content.iter_any():
-                await response.write(chunk)
-            await response.write_eof()
-            return response
+            off = connection_of(request).on_lost(answer.close)
+            try:
+                if is_upgrade(request):
+                    return await podlogs.over_websocket(request, answer)
+                response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+                await response.prepare(request)
+                async for chunk in answer.content.iter_any():
+                    await response.write(chunk)
+                await response.write_eof()
+                return response
+            except aiohttp.ClientError as error:
+                raise ConnectionResetError(f"the agent's answer broke off: {error}") from None
+            finally:
+                off()
 
     async def stream(self, request: web.BaseRequest, pod: Object, node: Object, subresource: str) -> web.StreamResponse:
         """Join the client with the agent, whatever they speak."""

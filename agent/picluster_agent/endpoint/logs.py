@@ -38,7 +38,7 @@ class Logs:
         response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
         await response.prepare(request)
         try:
-            async for piece in read(path, options, lambda: self._lookup.runs(worker, seen.id)):
+            async for piece in read(path, options, lambda: _is_there(request) and self._lookup.runs(worker, seen.id)):
                 await response.write(piece)
         except FileNotFoundError:
             await response.write(f"unable to retrieve container logs for podman://{seen.id}".encode())
@@ -53,6 +53,11 @@ class Logs:
             return chosen(worker.context.pod, container, attempts, previous=previous)
         except LookupError as error:
             raise web.HTTPBadRequest(text=str(error.args[0])) from error
+
+
+def _is_there(request: web.Request) -> bool:
+    """Whether the client still listens: one that follows a silent log is not written to, and would not be missed."""
+    return request.transport is not None and not request.transport.is_closing()
 
 
 def chosen(pod: Object, container: str, attempts: Sequence[Seen], *, previous: bool) -> Seen:

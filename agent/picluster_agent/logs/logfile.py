@@ -48,7 +48,7 @@ def render(line: bytes, options: LogOptions) -> bytes:
     if options.since_s is not None and _epoch_s(stamp) < options.since_s:
         return b""
     text = said(line)[1]
-    return stamp + b" " + text if options.timestamps else text
+    return stamp.replace(b"+00:00", b"Z") + b" " + text if options.timestamps else text
 
 
 def said(line: bytes) -> tuple[bytes, bytes]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from agent_node import IMAGE
 from kubectls import kubectls
 
 from picluster.api.meta import condition_is
@@ -25,7 +26,7 @@ from picluster.api.meta import condition_is
 pytestmark = [pytest.mark.lab]
 
 WAYS = {
-    "websocket": {},
+    "default": {},
     "spdy": {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false", "KUBECTL_PORT_FORWARD_WEBSOCKETS": "false"},
 }
 CLIENTS = [
@@ -33,6 +34,8 @@ CLIENTS = [
     for program in kubectls()
     for way in (["spdy"] if program == kubectls()[0] else WAYS)
 ]
+DEFAULTS = [pytest.param(program, "default", id=program.name) for program in kubectls()]
+"""The same as each speaks by itself, where the way does not matter."""
 WAIT_S = 15.0
 
 
@@ -92,7 +95,7 @@ async def test_commands(shared_node: Any, make_pod: Any, box: Any, program: Path
     assert (tmp_path / "down").read_bytes() == big
 
 
-@pytest.mark.parametrize(("program", "way"), CLIENTS)
+@pytest.mark.parametrize(("program", "way"), DEFAULTS)
 async def test_a_terminal(shared_node: Any, make_pod: Any, box: Any, program: Path, way: str) -> None:
     kubectl = Kubectl(shared_node, program, way)
     await shared_node.run(make_pod("web"))
@@ -127,7 +130,7 @@ def type_and_see(terminal: int, typed: bytes, wanted: bytes) -> None:
         got += os.read(terminal, 4096)
 
 
-@pytest.mark.parametrize(("program", "way"), CLIENTS)
+@pytest.mark.parametrize(("program", "way"), DEFAULTS)
 async def test_attach(shared_node: Any, make_pod: Any, box: Any, program: Path, way: str) -> None:
     """Input goes in, what is said comes out; without stdinOnce the next client may go on, with it the input ends."""
     kubectl = Kubectl(shared_node, program, way)
@@ -156,6 +159,22 @@ async def test_attach(shared_node: Any, make_pod: Any, box: Any, program: Path, 
     assert code == 1 and (
         "container not found" in error or "not running" in error or "terminated" in error or "completed" in error
     ), error
+
+
+@pytest.mark.parametrize(("program", "way"), DEFAULTS)
+async def test_run_with_input(shared_node: Any, program: Path, way: str) -> None:
+    """[sig-cli] Kubectl client Simple pod should support inline execution and attach."""
+    kubectl = Kubectl(shared_node, program, way)
+    overrides = '{"spec": {"nodeName": "test-node", "tolerations": [{"operator": "Exists"}]}}'
+    words = ("run", "once", "-i", "--restart=Never", f"--image={IMAGE}", f"--overrides={overrides}", "--")
+    script = "while read line; do echo read $line; done; echo stdin closed; exit 7"
+    code, output, error = await kubectl.run(*words, "sh", "-c", script, stdin=b"abcd1234\n")
+    assert (code, output) == (7, "read abcd1234\nstdin closed\n"), error
+    assert (await kubectl.run("logs", "once"))[1] == output
+    started = await kubectl.start("logs", "-f", "once", "--timestamps")
+    async with asyncio.timeout(WAIT_S):
+        lines = (await started.communicate())[0].decode().splitlines()
+    assert [line.partition("Z ")[2] for line in lines] == output.splitlines()
 
 
 @asynccontextmanager
@@ -242,7 +261,7 @@ async def test_logs_are_rotated_and_nothing_is_lost(node: Any, make_pod: Any, bo
 
 async def test_what_becomes_of_commands_whose_client_leaves(shared_node: Any, make_pod: Any, box: Any) -> None:
     """A terminal is hung up; input and output end; who minds neither runs on, and nothing is left after it."""
-    kubectl = Kubectl(shared_node, kubectls()[-1], "websocket")
+    kubectl = Kubectl(shared_node, kubectls()[-1], "default")
     await shared_node.run(make_pod("web", box("web", "sleep", "1000", tty=True, stdin=True)))
     await shared_node.when("web", ready)
     ours, theirs = pty.openpty()
@@ -282,7 +301,7 @@ async def test_what_becomes_of_commands_whose_client_leaves(shared_node: Any, ma
 
 
 async def test_attach_to_a_terminal_and_forward_to_the_host(shared_node: Any, make_pod: Any, box: Any) -> None:
-    kubectl = Kubectl(shared_node, kubectls()[-1], "websocket")
+    kubectl = Kubectl(shared_node, kubectls()[-1], "default")
     await shared_node.run(make_pod("term", box("web", "sh", tty=True, stdin=True), restartPolicy="Never"))
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

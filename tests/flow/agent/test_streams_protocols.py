@@ -8,6 +8,7 @@ import json
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -129,6 +130,12 @@ async def test_port_forward_over_websockets(shared_node: Any, make_pod: Any, box
     assert b"error forwarding port 81 to pod web" in channel(got, 3)
 
 
+def watches(node: Any) -> int:
+    """How many directories the agent watches."""
+    held = [str(one.readlink()) for one in Path(f"/proc/{node.process.pid}/fd").iterdir()]
+    return held.count("anon_inode:inotify")
+
+
 async def test_logs_over_websockets(shared_node: Any, make_pod: Any, box: Any) -> None:
     """[sig-node] Pods should support retrieving logs from the container over websockets."""
     script = "echo container is alive; echo oh >&2; while true; do sleep 0.1; done"
@@ -138,6 +145,17 @@ async def test_logs_over_websockets(shared_node: Any, make_pod: Any, box: Any) -
         assert b"container is alive\n" in b"".join(await messages(socket))
     async with websocket(shared_node, f"{POD}/log", "base64.binary.k8s.io") as socket:
         assert b"container is alive\n" in b"".join(base64.b64decode(text) for text in await messages(socket))
+
+    followed = f"{POD}/log?follow=true"
+    before = watches(shared_node)
+    async with websocket(shared_node, followed, "binary.k8s.io") as socket:
+        await socket.receive()
+        assert watches(shared_node) == before + 1
+
+    async def left() -> bool:
+        return watches(shared_node) == before
+
+    await shared_node.eventually(left, "the agent to notice that nobody follows the log")
 
     async def logs(query: str) -> tuple[int, str]:
         try:

@@ -32,7 +32,7 @@ async def text_of(path: Path, **options: object) -> bytes:
         (line("part", tag="P"), {}, b"part"),
         (line("a b  c"), {}, b"a b  c\n"),
         (line(""), {}, b"\n"),
-        (line("x"), {"timestamps": True}, b"2026-01-01T00:00:00.123456789+00:00 x\n"),
+        (line("x"), {"timestamps": True}, b"2026-01-01T00:00:00.123456789Z x\n"),
         (line("x"), {"since_s": 1767225601.0}, b""),
         (line("x", second=2), {"since_s": 1767225601.0}, b"x\n"),
         (line("x", stream="stderr"), {"stream": "Stdout"}, b""),
