@@ -138,10 +138,10 @@ class Agent:
             watches.spawn(LogRotation(podman, self._clock, self._log_limits(), lookup.written_logs).run(), "logs")
             await network.start()
             await runtime.storage.start()
+            await shutdown.start()
             pods.start()
             paths.start()
             observed.start()
-            shutdown.start()
             upkeep.start(pods.informer.wait_synced)
             node.start(network.set_pod_cidr, lambda: server.port)
             yield self

@@ -15,12 +15,11 @@ from picluster_agent.shutdown import dbus
 from picluster_agent.shutdown.dbus import BUS, BUS_PATH, INTERFACE, MEMBER, PATH, REPLY_SERIAL, SENDER, Bus, Message
 from picluster_agent.shutdown.logind import MANAGER, NAME, PLACE
 
-PROPERTIES = {"InhibitDelayMaxUSec": ("t", 60_000_000), "PreparingForShutdown": ("b", False)}
-
 
 class FakeLogind:
     def __init__(self) -> None:
         self.bus = Bus(self.heard)
+        self.properties = {"InhibitDelayMaxUSec": ("t", 60_000_000), "PreparingForShutdown": ("b", False)}
 
     async def run(self) -> None:
         await self.bus.connect(os.environ["DBUS_SYSTEM_BUS_ADDRESS"])
@@ -28,11 +27,13 @@ class FakeLogind:
         say("ready")
         loop = asyncio.get_running_loop()
         while line := await loop.run_in_executor(None, sys.stdin.readline):
+            begins = line.strip() == "true"
+            self.properties["PreparingForShutdown"] = ("b", begins)
             fields = {PATH: PLACE, INTERFACE: MANAGER, MEMBER: "PrepareForShutdown"}
-            await self.bus.send(Message(dbus.SIGNAL, 1, fields, (line.strip() == "true",)), "b")
+            await self.bus.send(Message(dbus.SIGNAL, 1, fields, (begins,)), "b")
 
     def heard(self, message: Message) -> None:
-        if message.kind != dbus.CALL:
+        if message.kind != dbus.CALL or message.fields[PATH] != PLACE:
             return
         head = {REPLY_SERIAL: message.serial, dbus.DESTINATION: message.fields[SENDER]}
         if message.fields[MEMBER] == "Inhibit":
@@ -40,7 +41,7 @@ class FakeLogind:
             assert message.body[3] == "delay"
             self.give(head)
         else:
-            shown = PROPERTIES[message.body[1]]
+            shown = self.properties[message.body[1]]
             self.write(dbus.encode(Message(dbus.RETURN, 2, head, (shown,)), "v"))
 
     def give(self, head: dict[int, object]) -> None:

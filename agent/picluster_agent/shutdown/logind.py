@@ -13,14 +13,18 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from picluster_agent.shutdown.dbus import BUS, BUS_PATH, INTERFACE, MEMBER, SIGNAL, Bus, DBusError, Message
+from picluster_agent.shutdown.dbus import BUS, BUS_PATH, MEMBER, SENDER, SIGNAL, Bus, DBusError, Message
 
 log = logging.getLogger(__name__)
 
 NAME, PLACE, MANAGER = "org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager"
 SYSTEMD, SYSTEMD_PLACE = "org.freedesktop.systemd1", "/org/freedesktop/systemd1"
 SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
-MATCH = f"type='signal',sender='{NAME}',interface='{MANAGER}',member='PrepareForShutdown',path='{PLACE}'"
+OWNER_CHANGED = "NameOwnerChanged"
+MATCHES = (
+    f"type='signal',sender='{BUS}',interface='{BUS}',member='{OWNER_CHANGED}',arg0='{NAME}'",
+    f"type='signal',sender='{NAME}',interface='{MANAGER}',member='PrepareForShutdown',path='{PLACE}'",
+)
 OVERRIDE = Path("/etc/systemd/logind.conf.d/99-picluster-agent.conf")
 SETTLE_S, SETTLE_TRIES = 0.2, 10
 WHO, WHY = "picluster-agent", "pods end before the board goes off"
@@ -32,12 +36,16 @@ class Logind:
     def __init__(self) -> None:
         self._bus = Bus(self._heard)
         self._lock: int | None = None
+        self._owner = ""
         self._said: asyncio.Queue[bool] = asyncio.Queue(maxsize=16)
 
     async def __aenter__(self) -> Logind:
         await self._bus.connect(os.environ.get("DBUS_SYSTEM_BUS_ADDRESS") or SYSTEM_BUS)
         try:
-            await self._bus.call(BUS, BUS_PATH, BUS, "AddMatch", "s", MATCH)
+            for match in MATCHES:
+                await self._bus.call(BUS, BUS_PATH, BUS, "AddMatch", "s", match)
+            await self.preparing()  # starts it, where it is started by being asked
+            self._owner = str((await self._bus.call(BUS, BUS_PATH, BUS, "GetNameOwner", "s", NAME)).body[0])
         except BaseException:
             self._bus.close()
             raise
@@ -102,8 +110,13 @@ class Logind:
             closed.cancel()
 
     def _heard(self, message: Message) -> None:
-        prepare = message.fields.get(INTERFACE) == MANAGER and message.fields.get(MEMBER) == "PrepareForShutdown"
-        if message.kind == SIGNAL and prepare and message.body and not self._said.full():
+        """Anybody may send a signal to this connection, so it counts whose it is."""
+        sender, member = message.fields.get(SENDER), message.fields.get(MEMBER)
+        if message.kind != SIGNAL or not message.body:
+            return
+        if sender == BUS and member == OWNER_CHANGED and message.body[0] == NAME:
+            self._bus.close()  # another logind: everything is asked anew
+        elif sender == self._owner and member == "PrepareForShutdown" and not self._said.full():
             self._said.put_nowait(bool(message.body[0]))
 
 

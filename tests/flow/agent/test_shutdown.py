@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -16,6 +17,10 @@ from picluster.api.resources import CORE_EVENTS, NODES, PODS
 
 pytestmark = [pytest.mark.lab]
 
+FORGED = (
+    *("dbus-send", "--system", "--type=signal", "/org/freedesktop/login1"),
+    *("org.freedesktop.login1.Manager.PrepareForShutdown", "boolean:false"),
+)
 FAKE_LOGIND = str(Path(__file__).parents[2] / "support" / "fake_logind.py")
 CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -80,6 +85,9 @@ async def test_pods_end_before_the_board_goes_off(node: Any, make_pod: Any, box:
     ended = (await node.get("plain"))["status"]["containerStatuses"][0]["state"]["terminated"]
     assert ended["exitCode"] == 3
     logind.says("released")
+    await asyncio.to_thread(subprocess.run, FORGED, check=True, capture_output=True)  # by nobody who may say so
+    node.stop(signal.SIGKILL)
+    node.start()  # whatever happens to the agent meanwhile, the board shuts down
 
     async def not_ready() -> dict[str, Any] | None:
         found = get_condition(await node.client.get(NODES, "test-node"), "Ready")
