@@ -39,13 +39,15 @@ from picluster.controllers.shared import indexes, pods
 from picluster.runtime import Controller, Manager
 
 BY_NODE, BY_VOLUME = "attached to", "volume"
+UNSEEN_MAX_S = 60.0
+"""After so long an attachment that the watch has not told of was deleted in a gap of it."""
 
 
 class AttachDetachController(Controller):
-    """Keys are names of nodes."""
+    """Keys are names of nodes; one worker, so that no two nodes get one volume."""
 
     name = "attachdetach-controller"
-    workers = 2
+    workers = 1
 
     def setup(self, manager: Manager) -> None:
         self._pods, self._nodes = manager.informer(PODS), manager.informer(NODES)
@@ -57,6 +59,8 @@ class AttachDetachController(Controller):
         indexes.by_claim(self._pods)
         self._attachments.add_indexer(BY_NODE, lambda one: one["spec"].get("nodeName"))
         self._attachments.add_indexer(BY_VOLUME, lambda one: one["spec"]["source"].get("persistentVolumeName"))
+        self._unseen: dict[str, tuple[float, Object]] = {}
+        """Attachments that were made, when, and that the watch has not told yet."""
         self._unneeded_since_s: dict[str, float] = {}
         self._blocked: set[tuple[str, str]] = set()
         self._pods.add_handler(self._on_pod)
@@ -113,6 +117,7 @@ class AttachDetachController(Controller):
         attachment = new if new is not None else old
         assert attachment is not None
         self.queue.add(attachment["spec"]["nodeName"])
+        self._unseen.pop(attachment["metadata"]["name"], None)
         if new is None:
             self._unneeded_since_s.pop(attachment["metadata"]["name"], None)
             volume = self._volumes.get(attachment["spec"]["source"].get("persistentVolumeName") or "")
@@ -192,7 +197,11 @@ class AttachDetachController(Controller):
                 yield attachment, source
 
     def _elsewhere(self, volume: Object, node: str) -> list[Object]:
-        found = self._attachments.index(BY_VOLUME, volume["metadata"]["name"])
+        name = volume["metadata"]["name"]
+        now_s = self.clock.monotonic()
+        self._unseen = {key: kept for key, kept in self._unseen.items() if now_s - kept[0] < UNSEEN_MAX_S}
+        unseen = [one for _, one in self._unseen.values() if one["spec"]["source"]["persistentVolumeName"] == name]
+        found = [*self._attachments.index(BY_VOLUME, name), *unseen]
         return [attachment for attachment in found if attachment["spec"]["nodeName"] != node]
 
     async def _report(self, node: Object, attached: list[str]) -> None:
@@ -221,12 +230,14 @@ class AttachDetachController(Controller):
                 self._say(pod, wanted.volume, "Warning", "FailedAttachVolume", "AttachVolume.Attach failed", why)
             return
         spec = {"attacher": wanted.source.driver, "nodeName": node, "source": {"persistentVolumeName": volume}}
-        made = {"metadata": {"name": wanted.source.attachment(node)}, "spec": spec}
+        made: Object = {"metadata": {"name": wanted.source.attachment(node)}, "spec": spec}
         try:
             await self.client.create(VOLUME_ATTACHMENTS, made)
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise
+        if self._attachments.get(made["metadata"]["name"]) is None:
+            self._unseen[made["metadata"]["name"]] = (self.clock.monotonic(), made)
         self._blocked = {(uid, name) for uid, name in self._blocked if name != volume}
 
     def _say_blocked(self, wanted: Wanted, node: str) -> None:

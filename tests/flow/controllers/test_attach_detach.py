@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -113,3 +114,13 @@ async def test_a_volume_is_attached_moves_and_is_never_on_two_nodes(client: Clie
 
     await eventually(none_left)
     assert await client.get(VOLUME_ATTACHMENTS, "mine"), "what others made stays"
+
+
+async def test_two_pods_that_come_at_once_do_not_get_the_volume_both(client: Client, eventually: Eventually) -> None:
+    async def blocked() -> bool:
+        events = (await client.list(CORE_EVENTS))["items"]
+        return any("Multi-Attach error" in one["message"] for one in events)
+
+    await asyncio.gather(*(add_pod(client, f"web-{node}", node) for node in ("pi-1", "pi-2")))
+    await eventually(blocked)
+    assert len((await client.list(VOLUME_ATTACHMENTS))["items"]) == 1
