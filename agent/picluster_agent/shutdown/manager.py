@@ -31,9 +31,9 @@ CANCELLED = "Shutdown manager detected shutdown cancellation"
 
 
 class ShutdownManager:
-    """``pods`` are those of this node, ``None`` until they are known; ``rule`` ends one; ``runs`` says whether something of
-    it is left, or untold; ``on_change`` hears with the words of an event that the node begins to shut down, or does not
-    after all.
+    """``pods`` are those of this node, ``None`` until known; ``rule`` ends one; ``runs`` says whether something
+    of it is left, or untold; ``on_change`` hears with the words of an event that the node begins to shut down, or does
+    not after all.
     """
 
     def __init__(

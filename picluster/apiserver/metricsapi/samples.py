@@ -20,6 +20,8 @@ _LINE = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>[^}]*)\})? (?P<value>\S+)(?: 
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _CPU, _MEMORY, _START = "cpu_usage_seconds_total", "memory_working_set_bytes", "start_time_seconds"
 
+_OF_CONTAINERS = tuple(f"container_{what}" for what in (_CPU, _MEMORY, _START))
+
 PodKey = tuple[str, str]
 """Namespace and name."""
 
@@ -57,7 +59,7 @@ def parse(text: str, now_s: float) -> Reading:
             found = _LINE.match(line)
             if found is not None:
                 node = _with(node, found["name"].removeprefix("node_"), found, now_s)
-        elif line.startswith("container_"):
+        elif line.startswith(_OF_CONTAINERS):
             found = _LINE.match(line)
             if found is None:
                 continue
