@@ -7,9 +7,8 @@ is, with group 0. The groups that the image gives its user come along unless the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from picluster.api.types import Object
 
@@ -37,6 +36,14 @@ def security_context(pod: Object, container: Object) -> Object:
     return {key: value for key, value in [*of_pod.items(), *own.items()] if value is not None}
 
 
+def pod_groups(pod: Object) -> list[int]:
+    """The supplementary groups that the pod itself names."""
+    context = pod["spec"].get("securityContext") or {}
+    of_volumes = context.get("fsGroup")
+    groups = [int(one) for one in context.get("supplementalGroups") or ()]
+    return groups if of_volumes is None else [*groups, int(of_volumes)]
+
+
 def identity(pod: Object, container: Object, image_user: str, accounts: Accounts) -> Identity | None:
     """The user and groups of ``container``; ``None`` for a name that the image does not have."""
     context = security_context(pod, container)
@@ -50,11 +57,8 @@ def identity(pod: Object, container: Object, image_user: str, accounts: Accounts
     if known is None or gid is None:
         return None
     name, uid, _ = known
-    of_pod: Mapping[str, Any] = pod["spec"].get("securityContext") or {}
-    groups = [int(one) for one in of_pod.get("supplementalGroups") or ()]
-    if of_pod.get("fsGroup") is not None:
-        groups.append(int(of_pod["fsGroup"]))
-    if name and of_pod.get("supplementalGroupsPolicy") != "Strict":
+    groups = pod_groups(pod)
+    if name and (pod["spec"].get("securityContext") or {}).get("supplementalGroupsPolicy") != "Strict":
         groups += (int(number) for _, number, members in _entries(accounts.group, 4) if name in members.split(","))
     return Identity(uid, gid, tuple(dict.fromkeys(groups)))
 

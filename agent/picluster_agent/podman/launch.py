@@ -77,8 +77,8 @@ class Launch:
     devices: Sequence[Device] = ()
     cgroup_parent: str = ""
     """The pod's control group, below which Podman makes the container's; empty where pods have none."""
-    accounts: Accounts = field(default_factory=Accounts)
-    """The image's users and groups."""
+    accounts: Accounts | None = field(default_factory=Accounts)
+    """The image's users and groups; ``None`` where its files cannot be read before it is started."""
     pids: Path | None = None
     """Where the PID namespace is that the pod's containers share (``shareProcessNamespace``)."""
     runtime: str = ""

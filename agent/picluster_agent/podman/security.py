@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from picluster.api.types import Object
 from picluster_agent.podman.capabilities import capabilities
 from picluster_agent.podman.confinement import apparmor, seccomp, selinux
 from picluster_agent.podman.env import ConfigError
-from picluster_agent.podman.identity import identity, security_context
+from picluster_agent.podman.identity import identity, pod_groups, security_context
 from picluster_agent.podman.launch import Launch
 from picluster_agent.sync import spec
 
@@ -41,16 +43,21 @@ def security(launch: Launch) -> Object:
 
 
 def _user(launch: Launch, context: Object) -> Object:
-    """By number. A name that only the container's own start can look up is left to Podman, which may refuse it."""
+    """By number. What only the container's own start can look up is left to Podman, which may refuse it."""
     body: Object = {"manage_password": False}  # an account that the image does not have is not made up
-    who = identity(launch.pod, launch.container, launch.image.user, launch.accounts)
-    if who is None:
-        group = context.get("runAsGroup")
-        user = launch.image.user
-        return {**body, "user": user if group is None else f"{user.partition(':')[0]}:{group}"}
-    body["user"] = f"{who.uid}:{who.gid}"
-    if who.groups:
-        body["groups"] = [str(group) for group in who.groups]
+    accounts, image_user = launch.accounts, launch.image.user
+    who = identity(launch.pod, launch.container, image_user, accounts) if accounts else None
+    if who is not None:
+        groups: Sequence[int] = who.groups
+        body["user"] = f"{who.uid}:{who.gid}"
+    else:
+        groups = pod_groups(launch.pod)
+        user, group = context.get("runAsUser"), context.get("runAsGroup")
+        body["user"] = str(user) if user is not None else image_user or "0"
+        if group is not None:
+            body["user"] = f"{body['user'].partition(':')[0]}:{group}"
+    if groups:
+        body["groups"] = [str(group) for group in groups]
     return body
 
 

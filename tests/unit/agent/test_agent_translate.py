@@ -9,6 +9,7 @@ import pytest
 
 from picluster_agent.podman import capabilities
 from picluster_agent.podman.env import ConfigError, NodeFacts
+from picluster_agent.podman.identity import Accounts
 from picluster_agent.podman.launch import Image, Launch, Mount
 from picluster_agent.podman.limits import oom_score_adjustment
 from picluster_agent.podman.translate import create_body
@@ -18,6 +19,7 @@ GIB = 1024**3
 
 def body_of(container: dict[str, Any] | None = None, image: Image | None = None, **spec: Any) -> dict[str, Any]:
     may_lower_oom = spec.pop("may_lower_oom", True)
+    accounts = spec.pop("accounts", Accounts())
     one = {"name": "web", "image": "app:1", **(container or {})}
     pod = {
         "metadata": {"name": "web-1", "namespace": "shop", "uid": "u1"},
@@ -34,6 +36,7 @@ def body_of(container: dict[str, Any] | None = None, image: Image | None = None,
         mounts=[Mount(Path("/data/v"), "/v", read_only=True)],
         log_path=Path("/data/logs/web/3.log"),
         node=NodeFacts("pi-1", "10.0.0.1", memory_bytes=4 * GIB, may_lower_oom=may_lower_oom),
+        accounts=accounts,
     )
     return create_body(launch)
 
@@ -159,6 +162,23 @@ def test_run_as_non_root(user: int | None, image_user: str, message: str | None)
         return
     with pytest.raises(ConfigError, match=message):
         body_of(container, image)
+
+
+@pytest.mark.parametrize(
+    ("image_user", "context", "expected"),
+    [
+        ("", {}, {"user": "0"}),
+        ("app:web", {}, {"user": "app:web"}),
+        ("app:web", {"runAsGroup": 5}, {"user": "app:5"}),
+        ("app", {"runAsUser": 7}, {"user": "7", "groups": ["8"]}),
+    ],
+)
+def test_where_an_image_cannot_be_read_podman_looks_its_users_up(
+    image_user: str, context: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    body = body_of({"securityContext": context}, Image("i", image_user), accounts=None, securityContext={"fsGroup": 8})
+    assert {key: body[key] for key in expected} == expected
+    assert body["groups"] == ["8"]
 
 
 def test_the_images_stop_signal_is_kept_on_the_container() -> None:

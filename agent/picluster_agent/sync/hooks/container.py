@@ -51,6 +51,7 @@ async def start(runtime: Runtime, context: PodContext, step: Start, image: Image
         raise StartError(Waiting("CreateContainerError", str(error))) from error
     context.event(runtime, "Normal", "Created", "Container created", step.name)
     seen = _seen(runtime, context, container, step.attempt, container_id, image)
+    runtime.resources.started(context.uid, step.name)  # before anybody sees it run
     try:
         await runtime.podman.start(container_id)
     except PodmanError as error:
@@ -59,7 +60,6 @@ async def start(runtime: Runtime, context: PodContext, step: Start, image: Image
     seen = replace(seen, user=users.of_process(await _pid(runtime, container_id)))
     runtime.actual.note(context.uid, seen)
     figures.STARTED_CONTAINERS[_type_of(context.pod, step.name)] += 1
-    runtime.resources.started(context.uid, step.name)
     context.event(runtime, "Normal", "Started", "Container started", step.name)
     return seen
 
@@ -140,7 +140,7 @@ async def _launch(runtime: Runtime, context: PodContext, container: Object, atte
         target_pid=await _target_pid(runtime, context, container.get("targetContainerName") or ""),
         devices=mounts.devices(container, places),
         cgroup_parent=f"/{context.group}" if context.group else "",
-        accounts=layers.accounts(image.layers),
+        accounts=layers.accounts(image.layers) if image.layers else None,
         pids=paths.pid_namespace if paths.pause.exists() else None,
         runtime=context.oci_runtime,
     )
