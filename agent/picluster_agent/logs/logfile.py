@@ -18,7 +18,7 @@ from picluster.api.meta import parse_time
 from picluster_agent import kernel
 from picluster_agent.logs import segments
 
-LOOK_AGAIN_S = 1.0
+LOOK_AGAIN_S = 0.25
 """A reader that follows asks at least this often whether anything can come."""
 POLL_S = 0.1
 """The same where the kernel gives no more watches."""
