@@ -152,7 +152,7 @@ def _config(document: dict[Any, Any]) -> Config:
         "container_log_max_size": _amounts(amounts.log_size),
         "container_log_max_files": _number(2, 1000),
         "container_log_monitor_interval": _amounts(amounts.duration),
-        "max_parallel_image_pulls": _number(1, 100),
+        "max_parallel_image_pulls": _number(1, 10),
         "image_pull_progress_deadline": _amounts(amounts.duration),
         "image_credentials": _path,
         "image_pull_credentials_verification_policy": _one_of(POLICIES),

@@ -22,22 +22,24 @@ class Layer(NamedTuple):
 
 @dataclass(slots=True)
 class Progress:
-    """What is known of one pull."""
+    """What is known of one pull; ``moved_s`` is when something last moved."""
 
+    moved_s: float
     layers: dict[str, Layer] = field(default_factory=dict)
     said_s: float = FIRST_S
 
-    def take(self, line: Object) -> bool:
-        """Whether ``line`` says that something moved."""
+    def take(self, line: Object, now_s: float) -> None:
+        """Learn from what Podman says; the same number of bytes as before is no movement."""
         name, detail = str(line.get("id", "")), line.get("progressDetail") or {}
-        if not name or (name not in self.layers and len(self.layers) >= LAYERS_MAX):
-            return bool(line.get("status"))
         before = self.layers.get(name, Layer())
         total_bytes = max(int(detail.get("total") or 0), before.total_bytes)
         current_bytes = max(int(detail.get("current") or 0), before.current_bytes)
         done = line.get("status") in ("Download complete", "Already exists")
-        self.layers[name] = now = Layer(total_bytes if done else current_bytes, total_bytes, done)
-        return now != before or "current" not in detail
+        now = Layer(total_bytes if done else current_bytes, total_bytes, done)
+        if now != before or "current" not in detail:
+            self.moved_s = now_s
+        if name and (name in self.layers or len(self.layers) < LAYERS_MAX):
+            self.layers[name] = now
 
     @property
     def is_storing(self) -> bool:

@@ -59,7 +59,7 @@ class Puller:
         """Try each credential, or none where there is none; raises ``PullsFailed`` or ``PodmanUnavailable``."""
         key = (name, *(one.digest for one in credentials))
         shared = self._shared.get(key)
-        if shared is None:
+        if shared is None or shared.task.done():
             listeners: list[Told] = []
             task = asyncio.ensure_future(self._pull(name, credentials, listeners))
             shared = self._shared[key] = _Shared(task, listeners)
@@ -88,18 +88,19 @@ class Puller:
         raise PullsFailed(errors)
 
     async def _try(self, name: str, header: str, listeners: list[Told]) -> None:
-        progress, moved = Progress(), [began_s := self._clock.monotonic()]
-        reader = asyncio.ensure_future(self._read(name, header, progress, moved))
+        began_s = self._clock.monotonic()
+        progress = Progress(moved_s=began_s)
+        reader = asyncio.ensure_future(self._read(name, header, progress))
         try:
             while not reader.done():
                 deadline_s = max(STORE_DEADLINE_S, self._deadline_s) if progress.is_storing else self._deadline_s
                 now_s = self._clock.monotonic()
-                if now_s >= moved[0] + deadline_s:
+                if now_s >= progress.moved_s + deadline_s:
                     raise PullError(f"no progress for {deadline_s:g}s, latest progress: {progress}")
                 if progress.due(now_s - began_s):
                     for told in tuple(listeners):
                         told(now_s - began_s, progress)
-                until_s = min(moved[0] + deadline_s, began_s + progress.said_s)
+                until_s = min(progress.moved_s + deadline_s, began_s + progress.said_s)
                 await asyncio.wait((reader,), timeout=max(until_s - now_s, 0.01))
             reader.result()
         except PodmanError as error:
@@ -108,7 +109,6 @@ class Puller:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
 
-    async def _read(self, name: str, header: str, progress: Progress, moved: list[float]) -> None:
+    async def _read(self, name: str, header: str, progress: Progress) -> None:
         async for line in self._podman.pull(name, header):
-            if progress.take(line):
-                moved[0] = self._clock.monotonic()
+            progress.take(line, self._clock.monotonic())

@@ -241,14 +241,18 @@ def moving(name: str, current: int, total: int) -> dict[str, Any]:
 
 
 def test_progress_is_told_seldom_and_storing_is_told_from_hanging() -> None:
-    progress = Progress()
+    progress = Progress(moved_s=0.0)
     assert str(progress) == "nothing has come yet" and not progress.is_storing
-    assert progress.take({"status": "Pulling fs layer", "progressDetail": {}, "id": "a"})
-    assert progress.take(moving("a", 1_000_000, 4_000_000))
-    assert not progress.take(moving("a", 1_000_000, 4_000_000))
-    assert progress.take({"status": "Already exists", "progressDetail": {}, "id": "b"})
+    for now_s, moved_s, line in (
+        (1.0, 1.0, {"status": "Pulling fs layer", "progressDetail": {}, "id": "a"}),
+        (2.0, 2.0, moving("a", 1_000_000, 4_000_000)),
+        (3.0, 2.0, moving("a", 1_000_000, 4_000_000)),
+        (4.0, 4.0, {"status": "Already exists", "progressDetail": {}, "id": "b"}),
+    ):
+        progress.take(line, now_s)
+        assert progress.moved_s == moved_s
     assert str(progress) == "1.0 MB of 4.0 MB" and not progress.is_storing
-    assert progress.take({"status": "Download complete", "progressDetail": {}, "id": "a"})
+    progress.take({"status": "Download complete", "progressDetail": {}, "id": "a"}, 5.0)
     assert str(progress) == "4.0 MB of 4.0 MB" and progress.is_storing
     assert [s for s in range(100) if progress.due(s)] == [10, 20, 40, 80]
 
