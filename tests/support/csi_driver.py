@@ -139,6 +139,8 @@ def unbind(target: str) -> None:
         subprocess.run(["umount", target], check=True)
     if Path(target).is_dir():
         Path(target).rmdir()
+    else:
+        Path(target).unlink(missing_ok=True)
 
 
 class Driver:
@@ -230,7 +232,8 @@ class Driver:
         return place
 
     def NodeStageVolume(self, said: dict[str, Any]) -> None:  # noqa: N802
-        bind(self._volume(said["volume_id"]), said["staging_target_path"])
+        if "block" not in said["volume_capability"]:
+            bind(self._volume(said["volume_id"]), said["staging_target_path"])
 
     def NodeUnstageVolume(self, said: dict[str, Any]) -> None:  # noqa: N802
         unbind(said["staging_target_path"])
@@ -239,6 +242,10 @@ class Driver:
         if "slow" in self.options:
             time.sleep(1.0)
         source = said.get("staging_target_path")
+        if "block" in said["volume_capability"]:
+            Path(said["target_path"]).touch()
+            subprocess.run(["mount", "--bind", said["volume_context"]["device"], said["target_path"]], check=True)
+            return
         if source and not is_mount(source):
             raise Failure("FAILED_PRECONDITION", "the volume is not staged")
         place = Path(source) if source else self._volume(said["volume_id"])

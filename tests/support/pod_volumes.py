@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,13 @@ def at(*names: str) -> list[dict[str, Any]]:
 
 async def none_below(path: Path) -> bool:
     return not kernel.mount_points(path)
+
+
+def command(*words: str) -> str:
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def loop_device(file: Path) -> str:
+    with file.open("wb") as disk:
+        disk.truncate(8 << 20)
+    return command("losetup", "--find", "--show", str(file))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -10,6 +11,8 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
+
+logging.getLogger("hpack").setLevel(logging.WARNING)  # it tells every byte of every header
 
 ANSWER_BYTES_MAX = 4 << 20
 READ_BYTES = 64 * 1024

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pod_volumes import FOLLOWS_S, absent, at, bound, claims, none_below, pod_dir, present, ready, says, sh
+from pod_volumes import (
+    FOLLOWS_S,
+    absent,
+    at,
+    bound,
+    claims,
+    command,
+    loop_device,
+    none_below,
+    pod_dir,
+    present,
+    ready,
+    says,
+    sh,
+)
 
 from picluster.api.resources import CONFIGMAPS, PODS, SECRETS
 from picluster.client import PatchType
@@ -306,13 +319,3 @@ async def test_what_a_pod_wrote_survives_everything(node: Any, make_pod: Any, bo
         for point in kernel.mount_points(node.root / "data"):
             kernel.unmount(point)
         command("losetup", "--detach", loop)
-
-
-def command(*words: str) -> str:
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def loop_device(file: Path) -> str:
-    with file.open("wb") as disk:
-        disk.truncate(8 << 20)
-    return command("losetup", "--find", "--show", str(file))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from csi_driver import DriverProcess
-from pod_volumes import at, bound, claims, none_below, pod_dir, ready, says, sh
+from pod_volumes import at, bound, claims, command, loop_device, none_below, pod_dir, ready, says, sh
 
 from picluster.api.errors import ApiError
 from picluster.api.resources import (
@@ -47,7 +47,23 @@ async def csi_node(node: Any) -> list[dict[str, Any]]:
     return drivers
 
 
-async def test_csi(node: Any, driver: DriverProcess, make_pod: Any, box: Any) -> None:
+async def attached(node: Any, volume: str, handle: str) -> None:
+    """What the attach-detach controller and the driver's attacher do."""
+    attachment = record.attachment_name(handle, NAME, "test-node")
+    spec = {"attacher": NAME, "nodeName": "test-node", "source": {"persistentVolumeName": volume}}
+    await node.client.create(VOLUME_ATTACHMENTS, {"metadata": {"name": attachment}, "spec": spec})
+    status = {"status": {"attached": True, "attachmentMetadata": {"device": "d1"}}}
+    await node.client.patch(VOLUME_ATTACHMENTS, attachment, status, kind=PatchType.MERGE, subresource="status")
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Iterator[str]:
+    made = loop_device(tmp_path / "disk.img")
+    yield made
+    command("losetup", "--detach", made)
+
+
+async def test_csi(node: Any, driver: DriverProcess, loop: str, make_pod: Any, box: Any) -> None:
     """A driver and its volumes through kills and a power cut. (Its sockets' paths have to be short.)"""
     client = node.client
     await client.create(
@@ -75,11 +91,7 @@ async def test_csi(node: Any, driver: DriverProcess, make_pod: Any, box: Any) ->
     await node.event(
         "web", "FailedMount", 'MountVolume.WaitForAttach failed for volume "data" : volume vol-1 has GET error'
     )
-    attachment = record.attachment_name("vol-1", NAME, "test-node")
-    spec = {"attacher": NAME, "nodeName": "test-node", "source": {"persistentVolumeName": "data"}}
-    await client.create(VOLUME_ATTACHMENTS, {"metadata": {"name": attachment}, "spec": spec})
-    status = {"status": {"attached": True, "attachmentMetadata": {"device": "d1"}}}
-    await client.patch(VOLUME_ATTACHMENTS, attachment, status, kind=PatchType.MERGE, subresource="status")
+    await attached(node, "data", "vol-1")
     text = f"driver name {NAME} not found in the list of registered CSI drivers"
     await node.event("web", "FailedMount", text)
 
@@ -126,6 +138,16 @@ async def test_csi(node: Any, driver: DriverProcess, make_pod: Any, box: Any) ->
     claim = await client.get(PERSISTENT_VOLUME_CLAIMS, "data", namespace="default")
     assert claim["status"]["capacity"] == {"storage": "2Mi"}
 
+    raw = {"driver": NAME, "volumeHandle": "vol-raw", "volumeAttributes": {"device": loop}}
+    await bound(node, "raw", {"csi": raw}, volumeMode="Block")
+    await attached(node, "raw", "vol-raw")
+    device = box("web", "sleep", "1000", volumeDevices=[{"name": "raw", "devicePath": "/dev/xraw"}])
+    await node.run(make_pod("raw", device, volumes=claims("raw")))
+    taker = await node.when("raw", ready)
+    assert await sh(node, taker, "stat -c %F /dev/xraw") == "block special file\n"
+    await node.client.delete(PODS, "raw", namespace="default", grace_period_s=0)
+    await node.gone("raw")
+
     calls = len(driver.calls("NodePublishVolume"))
     node.stop(signal.SIGKILL)
     node.start()
@@ -153,7 +175,12 @@ async def test_csi(node: Any, driver: DriverProcess, make_pod: Any, box: Any) ->
     driver.start()
 
     async def clean() -> bool:
-        left = [*(node.root / "data" / "pods").iterdir(), *(node.root / "data").glob("plugins/kubernetes.io/csi/*/*")]
+        plugins = node.root / "data" / "plugins" / "kubernetes.io" / "csi"
+        left = [
+            *(node.root / "data" / "pods").iterdir(),
+            *plugins.glob(f"{NAME}/*"),
+            *plugins.glob("volumeDevices/*/*"),
+        ]
         return not left and await none_below(node.root / "data")
 
     await node.eventually(clean, "all that the driver did to be undone")
