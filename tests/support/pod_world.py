@@ -43,6 +43,8 @@ class PodWorld:
     stopping: dict[str, Stopping] = field(default_factory=dict)
     replacing: set[str] = field(default_factory=set)
     pulling: dict[str, Start] = field(default_factory=dict)
+    meant_for: dict[str, str | None] = field(default_factory=dict)
+    """The sandbox that each start was decided for."""
     creating: dict[str, Start] = field(default_factory=dict)
     not_before: dict[str, float] = field(default_factory=dict)
     unhealthy: dict[str, str] = field(default_factory=dict)
@@ -208,10 +210,12 @@ class PodWorld:
         if self.sandbox is None:
             self.sandboxes += 1
             self.sandbox = f"sandbox-{self.sandboxes}"
+        self.meant_for = {name: sandbox or self.sandbox for name, sandbox in self.meant_for.items()}
 
     def _begin(self, start: Start) -> None:
         assert start.name not in self.pulling and start.name not in self.creating, f"{start.name} is begun twice"
         self.pulling[start.name] = start
+        self.meant_for[start.name] = self.sandbox
 
     def _is_ending(self) -> bool:
         assert self.pod is not None
@@ -235,7 +239,7 @@ class PodWorld:
             del self.pulling[name]
             if self.rng.random() < 0.1:
                 self.not_before[name] = self.now_s + BACK_OFF_S
-            else:
+            elif self.meant_for[name] == self.sandbox:
                 self._create(start)
         for key, told in list(self.stopping.items()):
             if not told.hooked and self.rng.random() < 0.3:

@@ -98,10 +98,11 @@ def _not_here(pod: Object, container: Object, status: Object, waiting: Waiting |
     state = before.get("state") or {}
     status["restartCount"] = int(before.get("restartCount") or 0)
     status["lastState"] = before.get("lastState") or {}
+    if "running" not in state:  # what ran stays known, or its attempt would be counted a second time
+        status.update({key: before[key] for key in ("containerID", "imageID") if key in before})
     if "terminated" in state:
-        status.update({key: before[key] for key in ("state", "containerID", "imageID", "ready") if key in before})
         if waiting is None:
-            return status
+            return {**status, "state": state, "ready": bool(before.get("ready"))}
         status["lastState"] = state
     elif "running" in state and container in spec.ephemeral_containers(pod):
         status.update(state={"terminated": {**LOST, "message": LOST_WHEN_DELETED}}, containerID=before["containerID"])

@@ -21,7 +21,7 @@ from picluster_agent.sync import lifecycle, spec
 from picluster_agent.sync.backoff import CrashBackoff
 from picluster_agent.sync.context import PodContext, Runtime
 from picluster_agent.sync.hooks import container, image
-from picluster_agent.sync.model import Seen, Start, State, Stop, Waiting, earlier, latest
+from picluster_agent.sync.model import PodView, Seen, Start, State, Stop, Waiting, earlier, latest
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,8 @@ class Starter:
         self._tries: dict[str, Backoff] = {}
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._creating: set[str] = set()
+        self._meant_for: dict[str, str | None] = {}
+        """The sandbox that each start was decided for; in another one, init containers come first again."""
         self._prepared = asyncio.Event()
         self._tasks = Tasks(f"starts of {context.uid}")
 
@@ -108,14 +110,16 @@ class Starter:
     def prepared(self, *, stands: bool) -> None:
         """Whether volumes, sandbox and network are there."""
         if stands:
+            self._meant_for = {name: sandbox or self._context.sandbox for name, sandbox in self._meant_for.items()}
             self._prepared.set()
         else:
             self._prepared.clear()
 
-    def begin(self, step: Start, seen: tuple[Seen, ...], replacing: frozenset[str]) -> None:
+    def begin(self, step: Start, view: PodView) -> None:
         """Start a container as soon as its image and the pod's sandbox are there."""
-        last = latest(seen, step.name)
-        since_s = self._since(seen, last, replacing)
+        last = latest(view.seen, step.name)
+        since_s = self._since(view.seen, last, view.replacing)
+        self._meant_for[step.name] = view.sandbox
         definition = spec.container(self._context.pod, step.name)
         assert definition is not None
         work = self._run(step, definition, since_s)
@@ -153,6 +157,8 @@ class Starter:
             current = spec.container(self._context.pod, name)
             if current is None or spec.container_hash(current) != spec.container_hash(definition):
                 return
+            if self._meant_for[name] != self._context.sandbox:
+                return
             if since_s:
                 self.crashes.next(spec.backoff_key(definition), since_s, self._runtime.clock.now())
             self._creating.add(name)
@@ -172,6 +178,7 @@ class Starter:
         finally:
             self._creating.discard(name)
             self._busy.pop(name, None)
+            self._meant_for.pop(name, None)
             self._wake()
 
     async def _turn(self, name: str) -> None:

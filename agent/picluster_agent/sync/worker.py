@@ -237,7 +237,7 @@ class PodWorker:
             return
         self.context.torn_down = False
         for step in doing.start:
-            self._starter.begin(step, view.seen, view.replacing)
+            self._starter.begin(step, view)
         if not self.context.prepared or view.sandbox is None or volumes.missing(self.context):
             if view.sandbox is None and view.seen:
                 message = "Pod sandbox changed, it will be killed and re-created."

@@ -18,7 +18,7 @@ SETTLE_STEPS_MAX = 120
 QUIET_STEPS = 5
 FAULTS = (
     "crash", "crash", "back_off", "cut_power", "lose_sandbox", "restart_agent", "prune", "probe_fails", "change_image",
-    "debug", "jump", "lose_server", "find_server", "nothing", "nothing", "nothing", "delete",
+    "debug", "jump", "lose_server", "find_server", "nothing", "nothing", "nothing",
 )  # fmt: skip
 RULES = (
     [],
@@ -57,15 +57,23 @@ def pods(draw: st.DrawFn) -> dict[str, Any]:
 @given(
     pod=pods(),
     seed=st.integers(0, 2**32 - 1),
-    faults=st.lists(st.tuples(st.sampled_from(FAULTS), st.integers(0, 12)), min_size=12, max_size=60),
+    faults=st.lists(st.tuples(st.sampled_from(FAULTS), st.integers(0, 20)), min_size=16, max_size=60),
+    deleted_at=st.one_of(st.none(), st.integers(0, 60)),
     end=st.sampled_from(("delete", "forget", None)),
 )
-@settings(max_examples=400, deadline=None, phases=(Phase.explicit, Phase.generate), suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=300,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 def test_no_fault_breaks_a_promise(
-    pod: dict[str, Any], seed: int, faults: list[tuple[str, int]], end: str | None
+    pod: dict[str, Any], seed: int, faults: list[tuple[str, int]], deleted_at: int | None, end: str | None
 ) -> None:
     world = PodWorld(pod, random.Random(seed))
-    for fault, actions_max in faults:
+    for step, (fault, actions_max) in enumerate(faults):
+        if step == deleted_at:
+            world.delete()
         if fault != "nothing":
             getattr(world, fault)()
         world.look(actions_max if actions_max < 6 else 999)
@@ -75,7 +83,7 @@ def test_no_fault_breaks_a_promise(
     if end is not None:
         getattr(world, end)()
     _settle(world)
-    _check_rest(world, f"seed {seed}, faults {faults}")
+    _check_rest(world, f"seed {seed}, deleted at {deleted_at}, faults {faults}")
 
 
 def _settle(world: PodWorld) -> None:
