@@ -313,3 +313,36 @@ async def test_only_what_is_ending_is_left_alone(watched: Watched) -> None:
     assert set(watched.prober.unhealthy("u1")) == {"c2"}
     watched.prober.sync("u1", ())
     assert watched.prober.unhealthy("u1") == {}
+
+
+async def test_what_could_not_be_asked_counts_neither_way(watched: Watched) -> None:
+    probe = {"tcpSocket": {"port": "none"}, "periodSeconds": 0.02, "failureThreshold": 1}
+    watched.prober.sync("u1", [target(was_ready=True, readinessProbe=probe, livenessProbe=probe)])
+    await watched.until(lambda: len(watched.failures) > 4)
+    assert watched.prober.ready("c1") and watched.prober.unhealthy("u1") == {}
+    assert watched.changes == 0
+
+
+async def test_a_warning_is_told_and_counts_as_success(watched: Watched, serve: Serve) -> None:
+    port = await serve(http("HTTP/1.1 302 Found\r\nLocation: http://elsewhere.example/\r\n\r\n"))
+    probe = {"httpGet": {"port": port}, "periodSeconds": 30}
+    watched.prober.sync("u1", [target(readinessProbe=probe)])
+    await watched.until(lambda: watched.prober.ready("c1"))
+    assert watched.failures == [("web", Kind.READINESS)]
+
+
+async def test_adopted_containers_are_not_all_asked_at_one_time(watched: Watched, serve: Serve) -> None:
+    asked: list[float] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(asyncio.get_running_loop().time())
+        writer.write(b"")
+
+    port = await serve(answer)
+    old = [
+        Target("u1", Subject(f"c{number}", {"name": "web", "livenessProbe": tcp(port)}, "127.0.0.1"), 1.0)
+        for number in range(30)
+    ]
+    watched.prober.sync("u1", old)
+    await watched.until(lambda: len(asked) == 30)
+    assert asked[-1] - asked[0] > 0.3  # of a period of one second

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picluster_agent.probes.checks import port_of
-from picluster_agent.probes.state import Kind, ProbeState, Timing
+from picluster_agent.probes.state import Kind, ProbeState, Result, Timing, told
 
 
 def state(kind: Kind, success: int = 1, failure: int = 3) -> ProbeState:
@@ -62,5 +62,21 @@ def test_defaults() -> None:
 def test_named_ports() -> None:
     container = {"name": "web", "ports": [{"name": "http", "containerPort": 80}]}
     assert (port_of("http", container), port_of(8080, container), port_of("8080", container)) == (80, 8080, 8080)
-    with pytest.raises(ValueError, match='strconv.Atoi: parsing "x": invalid syntax'):
+    with pytest.raises(ValueError, match=r'strconv\.Atoi: parsing "x": invalid syntax'):
         port_of("x", container)
+
+
+@pytest.mark.parametrize(
+    ("result", "reason", "message"),
+    [
+        (Result(False, "refused"), "Unhealthy", "Liveness probe failed: refused"),
+        (
+            Result(False, "no runtime", known=False),
+            "Unhealthy",
+            "Liveness probe errored and resulted in unknown state: no runtime",
+        ),
+        (Result(True, "redirected"), "ProbeWarning", "Liveness probe warning: redirected"),
+    ],
+)
+def test_what_is_told_of_a_result(result: Result, reason: str, message: str) -> None:
+    assert told(Kind.LIVENESS, result) == (reason, message)
