@@ -148,6 +148,11 @@ def _measured(scrape: _Scrape, measured: Measured, labels: str, started_s: float
     for io in measured.io:
         for name, what, attribute in DEVICES:
             scrape.add(name, "counter", what, getattr(io, attribute), f'{labels},device="{io.device}"')
+    for kind, pressure in measured.pressure.items():
+        for name, what, stall in (("waiting", "some", pressure.some), ("stalled", "all", pressure.full)):
+            told = f"Total time duration {what} tasks in the container have waited due to {kind} congestion."
+            seconds = stall.total_us / 1e6
+            scrape.add(f"container_pressure_{kind}_{name}_seconds_total", "counter", told, seconds, labels)
     started = "Start time of the container since unix epoch in seconds."
     scrape.add("container_start_time_seconds", "gauge", started, int(started_s), labels)
     last = "Last time a container was seen by the exporter"

@@ -126,7 +126,7 @@ class Collector:
         if hierarchy is None or found is None:
             return None
         rate = self._rate(group, found.cpu_ns, started_s, now_s, rates)
-        return Measured(group, found, rate, proc.read_io(hierarchy, group))
+        return Measured(group, found, rate, proc.read_io(hierarchy, group), proc.read_pressure(hierarchy, group))
 
     def _rate(self, key: str, cpu_ns: int, started_s: float, now_s: float, rates: dict[str, tuple[int, float]]) -> int:
         """Billionths of a core, since the last reading."""

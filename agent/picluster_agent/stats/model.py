@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from picluster.api.types import Object
 from picluster_agent.cgroups.usage import Usage
@@ -24,13 +25,29 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class BlockIo:
-    """What one block device (``8:0``) has done for a group."""
+    """What one block device (``/dev/sda``) has done for a group."""
 
     device: str
     read_bytes: int = 0
     written_bytes: int = 0
     reads: int = 0
     writes: int = 0
+
+
+class Stall(NamedTuple):
+    """For how long tasks have waited (microseconds), and which share of the last seconds, in percent."""
+
+    total_us: int = 0
+    avg10: float = 0.0
+    avg60: float = 0.0
+    avg300: float = 0.0
+
+
+class Pressure(NamedTuple):
+    """``some`` tasks waited, or ``full`` all of them (pressure stall information, version 2 only)."""
+
+    some: Stall = Stall()
+    full: Stall = Stall()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +58,8 @@ class Measured:
     usage: Usage
     nano_cores: int = 0
     io: tuple[BlockIo, ...] = ()
+    pressure: Mapping[str, Pressure] = field(default_factory=dict)
+    """By ``cpu``, ``memory`` and ``io``; empty where the kernel does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from picluster_agent.cgroups.hierarchy import Hierarchy
-from picluster_agent.stats.model import BlockIo, Interface
+from picluster_agent.stats.model import BlockIo, Interface, Pressure, Stall
 
+PRESSURES = ("cpu", "memory", "io")
 VIRTUAL = ("lo", "veth", "docker", "cni", "ifb", "tunl", "sit", "gre", "ip6", "erspan", "dummy", "nodelocaldns")
 
 
@@ -57,11 +60,47 @@ def io_v1(size: str, count: str) -> tuple[BlockIo, ...]:
     return tuple(BlockIo(device, *numbers) for device, numbers in read.items())
 
 
+def pressure(text: str) -> Pressure | None:
+    """``some avg10=0.00 avg60=0.00 avg300=0.00 total=0`` and the same with ``full``."""
+    found = {}
+    for line in text.splitlines():
+        kind, *pairs = line.split()
+        values = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+        try:
+            averages = [float(values[f"avg{seconds}"]) for seconds in (10, 60, 300)]
+            found[kind] = Stall(int(values["total"]), *averages)
+        except (KeyError, ValueError):
+            continue
+    return Pressure(found.get("some", Stall()), found.get("full", Stall())) if found else None
+
+
+def read_pressure(hierarchy: Hierarchy, group: str) -> dict[str, Pressure]:
+    """What a group waits for; the machine as a whole is not in the tree but in ``/proc``."""
+    if hierarchy.version != 2:
+        return {}
+    texts = (
+        (kind, hierarchy.read("cpu", group, f"{kind}.pressure") if group else read_process("", f"pressure/{kind}"))
+        for kind in PRESSURES
+    )
+    return {kind: found for kind, text in texts if (found := pressure(text)) is not None}
+
+
+@lru_cache(maxsize=64)
+def device(number: str) -> str:
+    """``/dev/mmcblk0`` for ``179:0``."""
+    try:
+        return f"/dev/{Path('/sys/dev/block', number).readlink().name}"
+    except OSError:
+        return number
+
+
 def read_io(hierarchy: Hierarchy, group: str) -> tuple[BlockIo, ...]:
     if hierarchy.version == 2:
-        return io_v2(hierarchy.read("cpu", group, "io.stat"))
-    names = ("blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_serviced_recursive")
-    return io_v1(*(hierarchy.read("blkio", group, name) for name in names))
+        found = io_v2(hierarchy.read("cpu", group, "io.stat"))
+    else:
+        names = ("blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_serviced_recursive")
+        found = io_v1(*(hierarchy.read("blkio", group, name) for name in names))
+    return tuple(replace(one, device=device(one.device)) for one in found)
 
 
 def read_process(pid: str, name: str) -> str:

@@ -16,6 +16,7 @@ from picluster_agent.stats.model import (
     NodeSample,
     PodDisks,
     PodSample,
+    Stall,
 )
 
 
@@ -101,8 +102,18 @@ def _cpu_and_memory(measured: Measured, now: str, memory_bytes: int = 0) -> Obje
         "pageFaults": usage.page_faults,
         "majorPageFaults": usage.major_page_faults,
     }
-    cpu = {"time": now, "usageNanoCores": measured.nano_cores, "usageCoreNanoSeconds": usage.cpu_ns}
-    return {"cpu": cpu, "memory": memory}
+    cpu: Object = {"time": now, "usageNanoCores": measured.nano_cores, "usageCoreNanoSeconds": usage.cpu_ns}
+    if not measured.pressure:
+        return {"cpu": cpu, "memory": memory}
+    io: Object = {"time": now}
+    for kind, part in (("cpu", cpu), ("memory", memory), ("io", io)):
+        if kind in measured.pressure:
+            part["psi"] = {name: _stall(stall) for name, stall in measured.pressure[kind]._asdict().items()}
+    return {"cpu": cpu, "memory": memory, "io": io}
+
+
+def _stall(stall: Stall) -> Object:
+    return {"total": stall.total_us, "avg10": stall.avg10, "avg60": stall.avg60, "avg300": stall.avg300}
 
 
 def _network(interfaces: Iterable[Interface], now: str) -> Object:

@@ -30,12 +30,15 @@ from picluster_agent.stats.model import (
     NodeSample,
     PodDisks,
     PodSample,
+    Pressure,
+    Stall,
     VolumeSpace,
 )
 from picluster_agent.stats.summary import summary
 from picluster_agent.sync.context import PodContext, PodPaths
 from picluster_agent.sync.model import Seen, State
 
+PRESSURE = "some avg10=1.50 avg60=2.50 avg300=3.50 total=7\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=9\n"
 NET_DEV = """Inter-|   Receive        |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs
     lo: 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7
@@ -279,7 +282,9 @@ async def test_groups_become_samples_and_counters_rates(tmp_path: Path) -> None:
             "": {"cpu.stat": "usage_usec 9\n", "memory.stat": "anon 1\ninactive_file 2\n"},
             "kubepods": group(4_000_000, 400),
             place: group(2_000_000, 300),
-            f"{place}/libpod-abc": group(1_000_000, 200, **{"io.stat": "8:0 rbytes=1 wbytes=2 rios=3 wios=4\n"}),
+            f"{place}/libpod-abc": group(
+                1_000_000, 200, **{"io.stat": "8:77 rbytes=1 wbytes=2 rios=3 wios=4\n", "cpu.pressure": PRESSURE}
+            ),
             f"{place}/libpod-abc/container": {"cgroup.procs": f"{os.getpid()}\n"},
         },
     )
@@ -291,7 +296,12 @@ async def test_groups_become_samples_and_counters_rates(tmp_path: Path) -> None:
     assert (web.name, web.id, web.image, web.measured.group) == ("web", "abc", "nginx", f"{place}/libpod-abc")
     assert web.measured.usage.working_set_bytes == 170
     assert web.measured.nano_cores == 20_000_000, "the mean of its life"
-    assert web.measured.io == (BlockIo("8:0", 1, 2, 3, 4),)
+    assert web.measured.io == (BlockIo("8:77", 1, 2, 3, 4),)
+    assert web.measured.pressure == {"cpu": Pressure(Stall(7, 1.5, 2.5, 3.5), Stall(9))}
+    told = summary(first, None)["pods"][0]["containers"][0]
+    assert told["cpu"]["psi"]["some"] == {"total": 7, "avg10": 1.5, "avg60": 2.5, "avg300": 3.5}
+    assert "psi" not in told["memory"]
+    assert one(cadvisor.text(first, None), "container_pressure_cpu_stalled_seconds_total", container="web") == 9e-6
     assert found.measured is not None
     assert (found.measured.usage.memory_bytes, found.started_s) == (300, clock.now() - 100)
     assert first.measured.usage.memory_bytes > 1 << 20, "the root has no figure of its own"
