@@ -218,7 +218,7 @@ class PodResources:
                 self._keep(held, durable=False)  # what is lost with the power is found in the pod's status
 
     def started(self, uid: str, name: str) -> None:
-        """A container was created with what it was granted."""
+        """A container was made with what it was granted, and starts."""
         held = self._pods.get(uid)
         granted = held.kept.allocated.get(name) if held else None
         if held is not None:
