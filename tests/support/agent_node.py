@@ -240,6 +240,7 @@ class AgentNode:
             "serving": {key: value if key == "port" else str(value) for key, value in serving.items()},
             "log_level": "DEBUG",
             "cgroup_root": f"{self.link.bridge}/kubepods",
+            "eviction_hard": {"memory.available": "10Mi"},  # how full this machine's disk is shall not matter
             **self.settings,
         }
         paths["yaml"].write_text(yaml.safe_dump(config))

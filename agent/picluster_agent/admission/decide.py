@@ -36,8 +36,6 @@ class NodeView:
     pressures: Sequence[str] = ()
     """Types of the node's conditions that are true now: ``MemoryPressure`` and the like."""
     unsafe_sysctls: Sequence[str] = ()
-    strict_groups: bool = False
-    """Whether ``supplementalGroupsPolicy: Strict`` is served."""
     apparmor: bool = False
     """Whether the kernel confines by AppArmor."""
     shutting_down: bool = False
@@ -124,16 +122,12 @@ def _sysctls(pod: Object, node: NodeView) -> Rejection | None:
 
 
 def _kind(pod: Object, node: NodeView) -> Rejection | None:
-    """What no room can cure: another operating system, a policy that is not served here."""
+    """What no room can cure: another operating system, a confinement that the kernel lacks."""
     if (pod["metadata"].get("labels") or {}).get(OS_LABEL, "linux") != "linux":
         message = "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"
         return Rejection("PodOSSelectorNodeLabelDoesNotMatch", message)
     if (pod["spec"].get("os") or {}).get("name", "linux") != "linux":
         return Rejection("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
-    policy = (pod["spec"].get("securityContext") or {}).get("supplementalGroupsPolicy")
-    if policy == "Strict" and not node.strict_groups:
-        message = "SupplementalGroupsPolicy=Strict is not supported in this node"
-        return Rejection("SupplementalGroupsPolicyNotSupported", message)
     if not node.apparmor and confinement.needs_apparmor(pod):
         return Rejection("AppArmor", confinement.APPARMOR_REFUSED)
     return None
