@@ -166,7 +166,6 @@ class Agent:
             taints=((node["spec"].get("taints") or ()) if node else ()),
             pressures=pressures,
             unsafe_sysctls=config.allowed_unsafe_sysctls,
-            strict_groups=True,
             apparmor=machine.apparmor_enabled(),
             shutting_down=shutting_down,
         )

@@ -1,4 +1,4 @@
-"""Which kernel parameters a pod may set (``pkg/kubelet/sysctl``): the safe ones, and those that the settings allow. PURE.
+"""Which kernel parameters a pod may set (``pkg/kubelet/sysctl``): the safe ones, and what the settings allow. PURE.
 
 A parameter must belong to a namespace that the pod has for itself.
 """
