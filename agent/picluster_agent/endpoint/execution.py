@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from pathlib import Path
 
 from picluster.api.types import Object
 from picluster_agent.endpoint.channels.session import Session, Wanted
 from picluster_agent.podman import command as commands
+from picluster_agent.podman.client import Podman, PodmanError, PodmanUnavailable
 from picluster_agent.podman.command import Command
 
 CHUNK_BYTES = 32 << 10
+FIRST_SIZE_S = 0.25
 DRAIN_S = 1.0
 """When the command has ended but a child of its holds the output open, it is over when nothing came for so long."""
 
@@ -45,21 +48,31 @@ def failure_status(message: str) -> Object:
     }
 
 
-async def execute(session: Session, runtime: str, container_id: str, words: Sequence[str], wanted: Wanted) -> Object:
+async def execute(session: Session, podman: Podman, container_id: str, words: Sequence[str], wanted: Wanted) -> Object:
     """Run the command to its end, or until the client leaves; its Status."""
     try:
+        runtime = await podman.runtime(container_id)
         if wanted.tty:
-            command = await Command.start_on_terminal(runtime, container_id, words)
+            config = Path(str((await podman.inspect(container_id)).get("OCIConfigPath")))
+            command = await Command.start_on_terminal(runtime, container_id, words, config, await _first_size(session))
         else:
             command = await Command.start(
                 runtime, container_id, words, stdin=wanted.stdin, stdout=wanted.stdout, stderr=wanted.stderr
             )
-    except OSError as error:
+    except (OSError, ValueError, KeyError, PodmanError, PodmanUnavailable) as error:
         return failure_status(f"error executing command in container: {error}")
     try:
         return await _Joined(session, command).run()
     finally:
         command.close()
+
+
+async def _first_size(session: Session) -> tuple[int, int] | None:
+    """A client on a terminal tells its size at once; a command that looks at it must not be faster."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FIRST_SIZE_S):
+            return await session.size()
+    return None
 
 
 class _Joined:

@@ -50,11 +50,7 @@ class Streams:
         if not words:
             raise web.HTTPBadRequest(text="you must specify at least 1 command")
         with self._admitted(request):
-            try:
-                runtime = await self._podman.runtime(container_id)
-            except (PodmanError, PodmanUnavailable) as error:
-                raise web.HTTPInternalServerError(text=f"error executing command in container: {error}") from error
-            return await _serve(request, wanted, lambda one: execute(one, runtime, container_id, words, wanted))
+            return await _serve(request, wanted, lambda one: execute(one, self._podman, container_id, words, wanted))
 
     async def _attach(self, request: web.Request) -> web.StreamResponse:
         wanted = wanted_channels(request)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import json
 import os
 import re
 import signal
@@ -20,11 +21,14 @@ import tty
 from collections.abc import Sequence
 from pathlib import Path
 
+from picluster.api.types import Object
 from picluster_agent.podman.execution import PID_DIRECTORY
 
 STDOUT, STDERR = 1, 2
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 """Exit codes of a command that could not be started, as shells have them."""
+Size = tuple[int, int]
+"""Of a terminal: width and height."""
 ERROR_BYTES_MAX = 4096
 _NOT_FOUND = re.compile(r"executable file .*not found|no such file or directory", re.IGNORECASE)
 _NOT_EXECUTABLE = re.compile(r"permission denied|is a directory|exec format error", re.IGNORECASE)
@@ -33,8 +37,8 @@ _NOT_EXECUTABLE = re.compile(r"permission denied|is a directory|exec format erro
 class Command:
     """One command; ``outputs`` are its streams by number, with a terminal only ``STDOUT``. ``close`` it at the end."""
 
-    def __init__(self, pid_file: Path) -> None:
-        self._pid_file = pid_file
+    def __init__(self, pid_file: Path, *files: Path) -> None:
+        self._files = (pid_file, *files)
         self._process: asyncio.subprocess.Process | None = None
         self._terminal: int | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -46,7 +50,7 @@ class Command:
         cls, runtime: str, container_id: str, words: Sequence[str], *, stdin: bool, stdout: bool, stderr: bool
     ) -> Command:
         """Without a terminal; streams that nobody wants lead nowhere."""
-        command = cls(_pid_file())
+        command = cls(_file())
         theirs = [-1, -1, -1]
         try:
             if stdin:
@@ -65,14 +69,20 @@ class Command:
         return command
 
     @classmethod
-    async def start_on_terminal(cls, runtime: str, container_id: str, words: Sequence[str]) -> Command:
-        command = cls(_pid_file())
+    async def start_on_terminal(
+        cls, runtime: str, container_id: str, words: Sequence[str], config: Path, size: Size | None
+    ) -> Command:
+        """``config`` is the container's ``config.json``; raises ``OSError`` or ``ValueError`` if it cannot be read."""
+        document = json.loads(await asyncio.to_thread(config.read_bytes))
+        command = cls(_file(), _file(json.dumps(on_terminal(document, words, size)).encode()))
         command._terminal, theirs = os.openpty()
         try:
             tty.setraw(theirs)
+            if size is not None:
+                command._set_size(*size)
             await command._write_to(os.dup(command._terminal))
             await command._read_from(os.dup(command._terminal), STDOUT)
-            await command._spawn(runtime, ["--tty", "--env", "TERM=xterm", container_id, *words], [theirs] * 3)
+            await command._spawn(runtime, ["--process", str(command._files[1]), container_id], [theirs] * 3)
         except BaseException:
             command.close()
             raise
@@ -83,7 +93,7 @@ class Command:
     async def _spawn(self, runtime: str, words: Sequence[str], streams: Sequence[int]) -> None:
         stdin, stdout, stderr = (one if one >= 0 else asyncio.subprocess.DEVNULL for one in streams)
         self._process = await asyncio.create_subprocess_exec(
-            runtime, "exec", "--pid-file", str(self._pid_file), *words,
+            runtime, "exec", "--pid-file", str(self._files[0]), *words,
             stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True,
         )  # fmt: skip
 
@@ -115,8 +125,12 @@ class Command:
 
     def resize(self, width: int, height: int) -> None:
         if self._terminal is not None:
-            fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+            self._set_size(width, height)
             self._signal(signal.SIGWINCH)
+
+    def _set_size(self, width: int, height: int) -> None:
+        assert self._terminal is not None
+        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
     def hang_up(self) -> None:
         """The client has left: input and output end, a terminal's command is told. What it does then is its own."""
@@ -133,13 +147,14 @@ class Command:
     def started(self) -> bool:
         """Whether the runtime got as far as to start it."""
         try:
-            return bool(self._pid_file.read_text())
+            return bool(self._files[0].read_text())
         except OSError:
             return False
 
     def close(self) -> None:
         """Let go of everything of ours; the command itself, if it runs, goes on."""
-        self._pid_file.unlink(missing_ok=True)
+        for file in self._files:
+            file.unlink(missing_ok=True)
         self._end_streams()
         if self._terminal is not None:
             os.close(self._terminal)
@@ -157,6 +172,18 @@ class Command:
             self._process.send_signal(number)
 
 
+def on_terminal(config: Object, words: Sequence[str], size: Size | None) -> Object:
+    """The process of a container's ``config.json`` with another command, on a terminal. PURE.
+
+    It is given whole, since crun forgets the container's environment when it is told of a variable.
+    """
+    process = {key: value for key, value in config["process"].items() if key != "consoleSize"}
+    env = [one for one in process.get("env") or () if not one.startswith("TERM=")]
+    if size is not None:
+        process["consoleSize"] = {"width": size[0], "height": size[1]}
+    return {**process, "args": list(words), "env": [*env, "TERM=xterm"], "terminal": True}
+
+
 def exit_code_unstarted(error: str) -> int | None:
     """The exit code of a command that was not started, by the runtime's ``error``; ``None`` for another reason."""
     if _NOT_FOUND.search(error):
@@ -170,7 +197,9 @@ def _close(descriptors: Sequence[int]) -> None:
             os.close(descriptor)
 
 
-def _pid_file() -> Path:
+def _file(content: bytes = b"") -> Path:
+    """A new file for the runtime, for root's eyes only and in memory."""
     descriptor, name = tempfile.mkstemp(dir=PID_DIRECTORY, prefix="picluster-exec-")
-    os.close(descriptor)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
     return Path(name)

@@ -98,7 +98,7 @@ async def test_commands(shared_node: Any, make_pod: Any, box: Any, program: Path
 @pytest.mark.parametrize(("program", "way"), DEFAULTS)
 async def test_a_terminal(shared_node: Any, make_pod: Any, box: Any, program: Path, way: str) -> None:
     kubectl = Kubectl(shared_node, program, way)
-    await shared_node.run(make_pod("web"))
+    await shared_node.run(make_pod("web", box(env=[{"name": "OWN", "value": "kept"}])))
     await shared_node.when("web", ready)
     ours, theirs = pty.openpty()
     resize(ours, 101, 41)
@@ -110,8 +110,8 @@ async def test_a_terminal(shared_node: Any, make_pod: Any, box: Any, program: Pa
         await asyncio.to_thread(type_and_see, ours, b"stty size\n", b"41 101")
         resize(ours, 77, 33)
         process.send_signal(signal.SIGWINCH)
-        await asyncio.to_thread(type_and_see, ours, b"sleep 0.3; stty size\n", b"33 77")
-        await asyncio.to_thread(type_and_see, ours, b"echo $TERM-$((6*7)); exit 3\n", b"xterm-42")
+        await asyncio.to_thread(type_and_see, ours, sized(77, 33), b"size-42")
+        await asyncio.to_thread(type_and_see, ours, b"echo $TERM-$OWN-$((6*7)); exit 3\n", b"xterm-kept-42")
         async with asyncio.timeout(WAIT_S):
             assert await process.wait() == 3
     finally:
@@ -120,6 +120,11 @@ async def test_a_terminal(shared_node: Any, make_pod: Any, box: Any, program: Pa
 
 def resize(terminal: int, width: int, height: int) -> None:
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+
+
+def sized(width: int, height: int) -> bytes:
+    """What waits for the terminal to have a size, and says so."""
+    return b'until [ "$(stty size)" = "%d %d" ]; do sleep 0.1; done; echo size-$((6*7))\n' % (height, width)
 
 
 def type_and_see(terminal: int, typed: bytes, wanted: bytes) -> None:
@@ -322,7 +327,7 @@ async def test_attach_to_a_terminal_and_forward_to_the_host(shared_node: Any, ma
             "attach", "-it", "term", stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
         )
         os.close(theirs)
-        await asyncio.to_thread(type_and_see, ours, b"sleep 0.3; stty size\n", b"44 99")
+        await asyncio.to_thread(type_and_see, ours, sized(99, 44), b"size-42")
         await asyncio.to_thread(type_and_see, ours, b"echo $((6*7)); exit 0\n", b"42")
         async with asyncio.timeout(WAIT_S):
             assert await process.wait() == 0

@@ -12,7 +12,7 @@ from picluster_agent.config import Config, Serving
 from picluster_agent.endpoint import debugging
 from picluster_agent.endpoint.access import Caller, certified, subresources
 from picluster_agent.endpoint.channels.websocket import decode
-from picluster_agent.podman.command import exit_code_unstarted
+from picluster_agent.podman.command import exit_code_unstarted, on_terminal
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,15 @@ def test_certificates() -> None:
 )
 def test_commands_that_do_not_start(error: str, code: int | None) -> None:
     assert exit_code_unstarted(error) == code
+
+
+def test_a_process_on_a_terminal_keeps_what_the_container_has() -> None:
+    kept = {"user": {"uid": 1000, "additionalGids": [7]}, "cwd": "/w"}
+    own = {**kept, "args": ["sleep"], "env": ["A=1", "TERM=dumb"], "consoleSize": {"width": 1}, "terminal": False}
+    made = {**kept, "args": ["sh", "-i"], "env": ["A=1", "TERM=xterm"], "terminal": True}
+    assert on_terminal({"process": own}, ["sh", "-i"], None) == made
+    size = {"consoleSize": {"width": 80, "height": 24}}
+    assert on_terminal({"process": own}, ["sh", "-i"], (80, 24)) == {**made, **size}
 
 
 @pytest.mark.parametrize(
