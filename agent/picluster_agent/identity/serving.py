@@ -36,10 +36,10 @@ class ServingIdentity:
         """What the server listens with; raises ``OSError`` when a file is missing or makes no sense."""
         context = _blank()
         context.verify_mode = ssl.CERT_OPTIONAL
-        with self._serving.client_ca.open("rb"):  # whose absence OpenSSL does not name
-            context.load_verify_locations(self._serving.client_ca)
         self._context, self._used = context, None
         self.refresh()
+        _there(self._serving.client_ca)
+        context.load_verify_locations(self._serving.client_ca)
         return context
 
     def refresh(self) -> bool:
@@ -58,6 +58,8 @@ class ServingIdentity:
                 continue
             self._used = source
             return True
+        _there(self._serving.cert)
+        _there(self._serving.key)
         raise problem or FileNotFoundError(2, "No such file or directory", str(self._serving.cert))
 
     def certificate(self) -> bytes:
@@ -80,6 +82,12 @@ class ServingIdentity:
             except FileNotFoundError:
                 continue
         return sorted(found, reverse=True)
+
+
+def _there(path: Path) -> None:
+    """Raise ``OSError`` that names the file: OpenSSL's does not."""
+    with path.open("rb"):
+        pass
 
 
 def _blank() -> ssl.SSLContext:

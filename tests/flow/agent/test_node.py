@@ -54,7 +54,7 @@ async def test_a_hung_runtime_and_a_troubled_board_are_told(node: Any, tmp_path:
     assert node.podman.process is not None
     node.podman.process.send_signal(signal.SIGSTOP)
     try:
-        down = await node.eventually(lambda: condition("Ready", "False"), "the hung runtime to be noticed", 15.0)
+        down = await node.eventually(lambda: condition("Ready", "False"), "the hung runtime to be noticed", 30.0)
         assert down["reason"] == "KubeletNotReady"
         assert down["message"].startswith("container runtime is down")
     finally:
