@@ -121,6 +121,8 @@ class PodWorker:
         doing = plan(view)
         if doing.outcome is not None:
             self._starter.end()
+            if not any(one.running for one in view.seen):  # who reads that it is over may give its room away
+                self._runtime.resources.release(self.context.uid)
             self._tell_deadline(doing.outcome)
         self._reporter.probe(view)
         self._reporter.report(view, doing.outcome)
