@@ -104,7 +104,7 @@ class Podman:
         try:
             await self._call("POST", f"/containers/{container_id}/kill", {"signal": signal})
         except PodmanError as error:
-            if error.status not in (404, 409):
+            if error.status not in (404, 409) and "container state improper" not in error.message:
                 raise
 
     async def remove(self, container_id: str) -> None:

@@ -58,14 +58,12 @@ async def test_what_probes_decide(shared_node: Any, make_pod: Any, box: Any) -> 
 
 
 async def test_idle_probes_cost_little(shared_node: Any, make_pod: Any, box: Any) -> None:
-    """Ten pods that are asked every second cost no more than thirty every ten seconds may by a factor."""
+    """Six network probes a second: twice what thirty pods with a probe each ask for every ten seconds."""
     serve = box(
         "web", "httpd", "-f", "-p", "8080", "-h", "/www",
-        readinessProbe={"httpGet": {"path": "/missing", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1},
-        livenessProbe={"tcpSocket": {"port": 8080}, "periodSeconds": 1},
+        readinessProbe={"tcpSocket": {"port": 8080}, "periodSeconds": 1},
+        livenessProbe={"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1000},
     )  # fmt: skip
-    serve["readinessProbe"] = {"tcpSocket": {"port": 8080}, "periodSeconds": 1}
-    serve["livenessProbe"] = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1000}
     for number in range(3):
         await shared_node.run(make_pod(f"web-{number}", serve))
     for number in range(3):
@@ -73,7 +71,7 @@ async def test_idle_probes_cost_little(shared_node: Any, make_pod: Any, box: Any
     before_s = _cpu_s(shared_node.process.pid)
     await asyncio.sleep(3.0)
     spent = (_cpu_s(shared_node.process.pid) - before_s) / 3.0
-    assert spent < 0.25, f"{spent:.1%} of a core for 6 probes a second"
+    assert spent < 0.06, f"{spent:.1%} of a core for 6 probes a second"
 
 
 def _cpu_s(pid: int) -> float:
