@@ -6,7 +6,7 @@ States, reasons and what is remembered of earlier runs are those of the kubelet'
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from picluster.api.meta import now_rfc3339
@@ -55,6 +55,8 @@ def container_status(pod: Object, container: Object, world: StatusInput, previou
     last = attempts[-1] if attempts else None
     waiting = world.waiting.get(name)
     before = _reported(previous, name)
+    if last is not None and not last.running and _is_forgotten(before, attempts):
+        last = None
     status: Object = {
         "name": name,
         "image": container.get("image", ""),
@@ -89,6 +91,13 @@ def container_status(pod: Object, container: Object, world: StatusInput, previou
     return status
 
 
+def _is_forgotten(before: Object, attempts: Sequence[Seen]) -> bool:
+    """Whether a later attempt than those was told of: its container is gone, and an earlier one is still there."""
+    told, count = str(before.get("containerID") or ""), int(before.get("restartCount") or 0)
+    later = all(one.attempt < count for one in attempts)
+    return bool(told) and later and not any(told.endswith(one.id) for one in attempts)
+
+
 def _attempt(one: Seen) -> int:
     return one.attempt
 
@@ -98,20 +107,19 @@ def _not_here(pod: Object, container: Object, status: Object, waiting: Waiting |
     state = before.get("state") or {}
     status["restartCount"] = int(before.get("restartCount") or 0)
     status["lastState"] = before.get("lastState") or {}
-    if "running" not in state:  # what ran stays known, or its attempt would be counted a second time
-        status.update({key: before[key] for key in ("containerID", "imageID") if key in before})
+    status.update({key: before[key] for key in ("containerID", "imageID") if key in before})
     if "terminated" in state:
         if waiting is None:
             return {**status, "state": state, "ready": bool(before.get("ready"))}
         status["lastState"] = state
     elif "running" in state and container in spec.ephemeral_containers(pod):
-        status.update(state={"terminated": {**LOST, "message": LOST_WHEN_DELETED}}, containerID=before["containerID"])
-        return status
+        return {**status, "state": {"terminated": {**LOST, "message": LOST_WHEN_DELETED}}}
     elif "running" in state and "terminated" not in status["lastState"]:
-        status["lastState"] = {
-            "terminated": {**LOST, "message": f"{LOST_WHEN_DELETED}  The container used to be Running"}
-        }
-        status["restartCount"] += 0 if pod["metadata"].get("deletionTimestamp") else 1
+        message = f"{LOST_WHEN_DELETED}  The container used to be Running"
+        status["lastState"] = {"terminated": {**LOST, "message": message}}
+        if not pod["metadata"].get("deletionTimestamp"):
+            status["restartCount"] += 1
+            del status["containerID"]
     if waiting is None:
         waiting = Waiting("PodInitializing" if spec.init_containers(pod) else "ContainerCreating", "")
     status["state"] = {"waiting": _waiting(waiting)}

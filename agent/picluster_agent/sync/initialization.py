@@ -23,8 +23,9 @@ class Progress:
 
 def progress(view: PodView, pod: Object) -> Progress:
     """Looked at from the last one back: what comes later has begun only because all before it had been through."""
-    here = [one for one in view.seen if one.sandbox == view.sandbox and one.state is not State.CREATED]
-    done = begun = any(latest(here, container["name"]) for container in containers(pod))
+    made = [one for one in view.seen if one.sandbox == view.sandbox]
+    here = [one for one in made if one.state is not State.CREATED]
+    done = begun = any(latest(made, container["name"]) for container in containers(pod))
     listed = init_containers(pod)
     due: list[str] = []
     for index in reversed(range(len(listed))):

@@ -87,13 +87,12 @@ class _Steps:
 def next_attempt(view: PodView, name: str) -> int:
     """The attempt number of the next start; never one that has run, also when Podman forgot every container."""
     known = reported(view.pod or {}, name)
-    counted = int(known.get("restartCount") or 0)
-    last = latest(view.seen, name)
+    told, last = str(known.get("containerID") or ""), latest(view.seen, name)
+    forgotten = bool(told) and not any(one.name == name and told.endswith(one.id) for one in view.seen)
+    least = int(known.get("restartCount") or 0) + forgotten
     if last is None:
-        return counted + (1 if known.get("containerID") else 0)
-    if last.state is State.CREATED:
-        return last.attempt
-    return max(last.attempt + 1, counted)
+        return least
+    return max(last.attempt if last.state is State.CREATED else last.attempt + 1, least)
 
 
 def reported(pod: Object, name: str) -> Object:

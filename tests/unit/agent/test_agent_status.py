@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from picluster.api.meta import get_condition, now_rfc3339
+from picluster_agent.podman.users import LinuxUser
 from picluster_agent.sync.containerstatus import StatusInput
 from picluster_agent.sync.model import Outcome, Seen, State, Waiting
 from picluster_agent.sync.status import pod_status
@@ -263,3 +264,68 @@ def test_a_pod_that_the_node_ended_is_said_to_be_disrupted_once_it_has_ended() -
     assert get_condition({"status": status_of(pod(), seen(), outcome=outcome)}, "DisruptionTarget") is None
     target = get_condition({"status": status_of(pod(), outcome=outcome)}, "DisruptionTarget")
     assert target is not None and (target["reason"], target["message"]) == ("TerminationByKubelet", "low")
+
+
+def remembered(state: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {
+        "containerStatuses": [
+            {"name": "web", "restartCount": 3, "containerID": "podman://web3", "state": state, **fields}
+        ]
+    }
+
+
+RUNNING = {"running": {"startedAt": NOW}}
+ENDED = {"terminated": {"exitCode": 3}}
+USED_TO_RUN = "The container could not be located when the pod was deleted.  The container used to be Running"
+
+
+@pytest.mark.parametrize(
+    ("state", "count", "identity", "last"),
+    [
+        (RUNNING, 4, None, USED_TO_RUN),  # it counts as a restart, as with the kubelet
+        ({"waiting": {"reason": "CrashLoopBackOff"}}, 3, "podman://web3", None),
+    ],
+)
+def test_what_podman_forgot_is_not_counted_twice(
+    state: dict[str, Any], count: int, identity: str | None, last: str | None
+) -> None:
+    one = status_of(pod(status=remembered(state)))["containerStatuses"][0]
+    assert (one["restartCount"], one.get("containerID")) == (count, identity)
+    assert one["lastState"].get("terminated", {}).get("message") == last
+    assert one["state"] == {"waiting": {"reason": "ContainerCreating"}}
+
+
+def test_an_end_that_was_told_of_stays_though_podman_forgot_it() -> None:
+    of = pod(status=remembered(ENDED))
+    for left in ((), (seen("web", State.EXITED, 2, **DEAD),)):
+        one = status_of(of, *left)["containerStatuses"][0]
+        assert (one["state"], one["restartCount"], one["containerID"]) == (ENDED, 3, "podman://web3")
+
+
+def test_statuses_are_sorted_by_name_and_share_the_room_for_messages() -> None:
+    of = pod("init")
+    of["spec"]["containers"] = [{"name": name, "image": "i"} for name in ("web", "db")]
+    of["spec"]["ephemeralContainers"] = [{"name": "debug", "image": "i"}]
+    ended = [seen(name, State.EXITED, **DEAD) for name in ("web", "db")]
+    status = status_of(of, *ended, messages={one.id: "x" * 4096 for one in ended})
+    assert [one["name"] for one in status["containerStatuses"]] == ["db", "web"]
+    assert {len(one["state"]["terminated"]["message"]) for one in status["containerStatuses"]} == {3 * 1024}
+    assert status["ephemeralContainerStatuses"][0]["state"] == {"waiting": {"reason": "PodInitializing"}}
+
+
+def test_as_whom_a_container_runs_is_kept() -> None:
+    user = LinuxUser(1000, 1000, (1000, 2000))
+    linux = {"linux": {"uid": 1000, "gid": 1000, "supplementalGroups": [1000, 2000]}}
+    told = status_of(pod(), seen(user=user))["containerStatuses"][0]
+    assert told["user"] == linux
+    later = pod(status={"containerStatuses": [told]})
+    assert status_of(later, seen(state=State.EXITED, **DEAD))["containerStatuses"][0]["user"] == linux
+    assert "user" not in status_of(later, seen(attempt=1))["containerStatuses"][0]
+
+
+def test_a_running_init_container_is_not_ready_and_a_reason_waits_for_the_end() -> None:
+    status = status_of(pod("init"), seen("init"), **well("init0"))
+    assert (status["initContainerStatuses"][0]["ready"], status["initContainerStatuses"][0]["started"]) == (False, True)
+    late = Outcome("Failed", "DeadlineExceeded", "m")
+    assert "reason" not in status_of(pod(status={"phase": "Running"}), seen(), outcome=late)
+    assert status_of(pod(), seen(state=State.EXITED), outcome=late)["reason"] == "DeadlineExceeded"
