@@ -204,6 +204,8 @@ class _Channels:
         self._channel = channel
         self._text = text
         self.pipe = Pipe()
+        self.passed = 0
+        """Messages both ways."""
 
     @property
     def gone(self) -> bool:
@@ -213,6 +215,7 @@ class _Channels:
         return await self.pipe.get()
 
     async def write(self, data: bytes) -> None:
+        self.passed += 1
         await websocket.send(self._socket, self._channel, data, text=self._text)
 
     async def finish(self) -> None:
@@ -237,12 +240,18 @@ async def _serve_channels(socket: web.WebSocketResponse, target: Target, ports: 
         async for message in socket:
             decoded = websocket.decode(message, text=text)
             if decoded is not None and decoded[0] % 2 == 0 and decoded[0] // 2 < len(ways):
-                await ways[decoded[0] // 2].pipe.put(decoded[1])
+                way = ways[decoded[0] // 2]
+                way.passed += 1
+                await way.pipe.put(decoded[1])
 
     reading = asyncio.ensure_future(read())
     try:
-        done = asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.wait((reading, done), return_when=asyncio.FIRST_COMPLETED, timeout=IDLE_TIMEOUT_S)
+        served = asyncio.gather(*tasks, return_exceptions=True)
+        passed = -1
+        while passed != (passed := sum(way.passed for way in ways)):
+            done, _ = await asyncio.wait((reading, served), return_when=asyncio.FIRST_COMPLETED, timeout=IDLE_TIMEOUT_S)
+            if done:
+                return
     finally:
         for task in (reading, *tasks):
             task.cancel()

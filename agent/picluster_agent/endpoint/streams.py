@@ -22,6 +22,8 @@ SESSIONS_MAX = 128
 """Clients of all kinds at one time; each is a process or two, or a few sockets."""
 KEEPALIVE_S = 30
 PORT_MAX = 65535
+PORTS_MAX = 100
+"""Of one request; a channel's number is one byte, and a port has two."""
 
 
 class Streams:
@@ -75,7 +77,7 @@ class Streams:
         worker = self._lookup.pod(request)
         context = worker.context
         ports = [port for text in request.query.getall("port", []) for port in text.split(",")]
-        if not all(port.isdigit() and 0 < int(port) <= PORT_MAX for port in ports):
+        if len(ports) > PORTS_MAX or not all(port.isdigit() and 0 < int(port) <= PORT_MAX for port in ports):
             raise web.HTTPBadRequest(text=f"invalid port among {ports}")
         if not ports and forwarding.needs_ports(request):
             raise web.HTTPBadRequest(text='query parameter "port" is required')

@@ -92,7 +92,7 @@ class Connection:
             while data := await self._read():
                 for frame in self._decoder.feed(data):
                     await self._take(frame)
-        except (frames.FrameError, ConnectionError):
+        except (frames.FrameError, ConnectionError, TimeoutError):
             pass  # nobody is there to be told
         finally:
             for stream in list(self._streams.values()):
@@ -138,7 +138,8 @@ class Connection:
             self.settle(stream)
             stream.pipe.end()
         elif frame.kind in (0, frames.HEADERS, frames.SYN_REPLY):
-            await stream.pipe.put(frame.data)
+            async with asyncio.timeout(IDLE_TIMEOUT_S):  # who does not read for so long holds up the others no more
+                await stream.pipe.put(frame.data)
             self._fin(frame, stream)
 
     async def _open(self, frame: frames.Frame) -> None:
