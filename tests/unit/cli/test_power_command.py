@@ -77,7 +77,7 @@ def test_nodes_are_listed_with_their_power(shelf: Shelf) -> None:
         ("pi-1", "node", "on"),
     ]
     table = shelf.run("node", "ls").stdout.splitlines()
-    assert table[0].split() == ["name", "role", "address", "power", "ssh", "node"]
+    assert table[0].split() == ["name", "role", "address", "power", "ssh", "node", "trouble"]
     assert table[2].split()[:4] == ["pi-1", "node", "127.0.0.2", "on"]
 
 
