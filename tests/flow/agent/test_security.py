@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from picluster.api.meta import condition_is
+from picluster.api.resources import PODS
 
 pytestmark = [pytest.mark.lab]
 
@@ -41,6 +42,10 @@ async def said(node: Any, name: str, *containers: str) -> dict[str, list[str]]:
     """What each container of a pod that is over has written, by lines."""
     await node.when(name, lambda pod: pod["status"]["phase"] in ("Succeeded", "Failed"))
     return {one: (await logs(node, name, one)).splitlines() for one in containers}
+
+
+async def no_volumes(node: Any) -> bool:
+    return not node.podman.podman("volume", "ls", "--quiet").strip()
 
 
 def facts(lines: list[str]) -> dict[str, str]:
@@ -129,6 +134,9 @@ async def test_what_an_image_says_holds_until_the_pod_says_otherwise(shared_node
     assert not any(line.startswith(("container=", "TERM=")) for line in places)
     assert "writable" in found["fixed"]
     assert sum("Read-only file system" in line for line in found["fixed"]) == 3
+    await shared_node.client.delete(PODS, "image", namespace="default")
+    await shared_node.gone("image")
+    await shared_node.eventually(lambda: no_volumes(shared_node), "the image's volumes to go with their containers")
 
 
 async def test_an_init_container_writes_the_environment_of_the_next(shared_node: Any, make_pod: Any, box: Any) -> None:
