@@ -187,7 +187,8 @@ class Agent:
         whole = _capacity(self.config)
         cpu_milli = reservations.cpu_milli(whole, self.config)
         memory_bytes = reservations.pods_memory_bytes(whole, self.config)
-        await runtime.groups.start(runtime.podman.cgroup_manager, cpu_milli, memory_bytes)
+        kept = self.config.data_dir / "cgroup-manager"
+        await runtime.groups.start(runtime.podman.cgroup_manager, kept, cpu_milli=cpu_milli, memory_bytes=memory_bytes)
 
     def _runtime(
         self,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 
 from picluster.api.podresources import qos_class
 from picluster.api.quantity import value
@@ -24,10 +25,12 @@ from picluster_agent.cgroups import groups, names
 from picluster_agent.cgroups.hierarchy import Hierarchy
 from picluster_agent.cgroups.values import CPU_SHARES_MIN, GroupLimits, page_size, shares
 from picluster_agent.podman import limits
+from picluster_agent.podman.client import PodmanError, PodmanUnavailable
 
 log = logging.getLogger(__name__)
 
 CONDITION = "PodGroupsUnavailable"
+ASK_AGAIN_S = 1.0
 BURY_EACH_S = 0.1
 BURY_GENTLY = 50
 """Tries before what is still in a dead pod's group is killed."""
@@ -63,13 +66,33 @@ class PodGroups:
             return bool(self.hierarchy.read("memory", "", "memory.memsw.limit_in_bytes"))
         return any(path.exists() for path in self.hierarchy.trees["memory"].glob("*/memory.swap.max"))
 
-    async def start(self, manager: Callable[[], Awaitable[str]], cpu_milli: int, memory_bytes: int) -> None:
-        """Make the tree, bounded by what the node has for pods. ``manager`` tells who makes Podman's groups."""
-        if self.hierarchy is not None:
+    async def start(
+        self, manager: Callable[[], Awaitable[str]], kept: Path, *, cpu_milli: int, memory_bytes: int
+    ) -> None:
+        """Make the tree, bounded by what the node has for pods.
+
+        ``manager`` asks Podman who makes its groups, which takes it a while; what it said last is in ``kept``, so that
+        no pod waits for it after a boot.
+        """
+        known = _recall(kept)
+        if known:
+            self._begin(known, cpu_milli, memory_bytes)
+        kind = ""
+        while not kind:
             try:
                 kind = await manager()
-                if kind != "cgroupfs":
-                    self.problem = f"podman leaves control groups to {kind}: set cgroup_manager to cgroupfs"
+            except (PodmanError, PodmanUnavailable):
+                await self._clock.sleep(ASK_AGAIN_S)
+        if kind != known:
+            _remember(kept, kind)
+            self._begin(kind, cpu_milli, memory_bytes)
+
+    def _begin(self, manager: str, cpu_milli: int, memory_bytes: int) -> None:
+        if self.hierarchy is not None:
+            self.problem = ""
+            try:
+                if manager != "cgroupfs":
+                    self.problem = f"podman leaves control groups to {manager}: set cgroup_manager to cgroupfs"
                 else:
                     self._make_tree(self.hierarchy, cpu_milli, memory_bytes)
             except OSError as error:
@@ -168,3 +191,17 @@ class PodGroups:
                 groups.apply(self.hierarchy, group, GroupLimits(cpu_shares=wanted))
             except OSError as error:
                 log.warning("cannot share processors among pods: %s", error)
+
+
+def _recall(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _remember(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        log.warning("cannot keep who makes podman's control groups: %s", error)

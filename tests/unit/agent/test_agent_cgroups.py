@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import time
@@ -9,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from picluster.util.clock import VirtualClock
 from picluster_agent.cgroups import groups, hierarchy, names, oom, usage
 from picluster_agent.cgroups.hierarchy import Hierarchy
+from picluster_agent.cgroups.manager import PodGroups
 from picluster_agent.cgroups.values import UNLIMITED, GroupLimits
+from picluster_agent.podman.client import PodmanUnavailable
 
 V1_MOUNTS = """\
 tmpfs /sys/fs/cgroup tmpfs rw,relatime 0 0
@@ -208,3 +212,38 @@ def test_victims_are_known_from_the_kernels_log() -> None:
     assert oom.parse(record.format("CONSTRAINT_MEMCG", inside)) == oom.Killed("my,task", 21318, container, False)
     assert oom.parse(record.format("CONSTRAINT_NONE", "/system.slice")) == oom.Killed("my,task", 21318, "", True)
     assert oom.parse("6,18,1,-;Memory cgroup out of memory: Killed process 21318 (dd)") is None
+
+
+async def test_who_makes_podmans_groups_is_asked_until_it_answers_and_remembered(tmp_path: Path) -> None:
+    kept, clock = tmp_path / "cgroup-manager", VirtualClock()
+    answers: list[str | Exception] = [PodmanUnavailable("not yet"), "systemd"]
+
+    async def ask() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    made = PodGroups(v2(tmp_path), clock)
+    starting = asyncio.ensure_future(made.start(ask, kept, cpu_milli=1000, memory_bytes=1 << 30))
+    await clock.advance(1.0)
+    await starting
+    assert kept.read_text() == "systemd"
+    assert made.problem == "podman leaves control groups to systemd: set cgroup_manager to cgroupfs"
+    assert (made.condition()["type"], made.condition()["status"]) == ("PodGroupsUnavailable", "True")
+    assert await made.set_up({"metadata": {"uid": "u1"}, "spec": {"containers": []}}) == ""
+    none = PodGroups(None, clock)
+    assert none.condition()["message"] == "no control groups with processors and memory are mounted"
+
+
+async def test_groups_that_cannot_be_written_are_done_without(tmp_path: Path) -> None:
+    kept = tmp_path / "cgroup-manager"
+    kept.write_text("cgroupfs")
+    made = PodGroups(v2(tmp_path / "top"), VirtualClock())  # plain files: a new group has none to be limited by
+
+    async def ask() -> str:
+        return "cgroupfs"
+
+    await made.start(ask, kept, cpu_milli=1000, memory_bytes=1 << 30)
+    assert made.problem.startswith("control groups cannot be made: ")
+    assert await made.set_up({"metadata": {"uid": "u1"}, "spec": {"containers": []}}) == ""
