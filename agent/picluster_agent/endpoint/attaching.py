@@ -33,9 +33,11 @@ async def attach(
             entry = Input(monitor, terminal=terminal, once=bool(container.get("stdinOnce")))
             try:
                 await stack.enter_async_context(entry)
+                tasks.append(asyncio.ensure_future(_feed(session, entry)))
             except OSError as error:
-                return failure_status(f"error attaching to container: {error}")
-            tasks.append(asyncio.ensure_future(_feed(session, entry)))
+                if terminal:
+                    return failure_status(f"error attaching to container: {error}")
+                tasks.append(asyncio.ensure_future(_discard(session)))  # an earlier client has closed the input
         if terminal:
             tasks.append(asyncio.ensure_future(_sizes(session, monitor)))
         left = asyncio.ensure_future(_left(session))
@@ -72,6 +74,10 @@ async def _feed(session: Session, entry: Input) -> None:
         while data := await session.input.get():
             await entry.write(data)
     entry.end()
+    await _discard(session)
+
+
+async def _discard(session: Session) -> None:
     while await session.input.get():
         pass
 
