@@ -36,6 +36,14 @@ if command -v podman > /dev/null; then
     fi
 fi
 
+# Their control groups, of either version.
+for top in /sys/fs/cgroup/kubepods /sys/fs/cgroup/*/kubepods; do
+    if [ -d "$top" ]; then
+        find "$top" -depth -type d -exec rmdir {} \; 2> /dev/null
+        [ -d "$top" ] || did "removed the control groups $top"
+    fi
+done
+
 # What they had mounted, innermost first: volumes, and namespaces kept by a bind mount. Private first, or what is mounted
 # below a shared one would go where it came from, too. While something stays mounted, nothing may be removed below it.
 mounted() { awk '$5 ~ "^(/var/lib/picluster|/run/picluster)/" { print $5 }' /proc/self/mountinfo | sort -r; }
