@@ -71,7 +71,17 @@ async def test_a_hung_runtime_and_a_troubled_board_are_told(node: Any, tmp_path:
         return right and now["status"]["allocatable"].get("example.com/foo") == "3"
 
     await node.eventually(put_right, "labels and extended resources")
-    page = await node.client.list(CORE_EVENTS, field_selector=f"involvedObject.name={NAME}")
-    told = {(one["type"], one["reason"], one["message"]) for one in page["items"]}
-    assert ("Warning", "Rebooted", f"Node {NAME} has been rebooted, boot id: {info['bootID']}") in told
-    assert {one[1] for one in told} >= {"Starting", "NodeHasSufficientMemory", "NodeNotReady", "SupplyVoltageLow"}
+
+    async def told() -> bool:
+        page = await node.client.list(CORE_EVENTS, field_selector=f"involvedObject.name={NAME}")
+        rebooted = ("Rebooted", f"Node {NAME} has been rebooted, boot id: {info['bootID']}")
+        found = {(one["reason"], one["message"]) for one in page["items"] if one["type"] == "Warning"}
+        reasons = {one["reason"] for one in page["items"]}
+        return rebooted in found and reasons >= {
+            "Starting",
+            "NodeHasSufficientMemory",
+            "NodeNotReady",
+            "SupplyVoltageLow",
+        }
+
+    await node.eventually(told, "the node's events")

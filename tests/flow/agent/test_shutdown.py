@@ -21,6 +21,12 @@ FORGED = (
     *("dbus-send", "--system", "--type=signal", "/org/freedesktop/login1"),
     *("org.freedesktop.login1.Manager.PrepareForShutdown", "boolean:false"),
 )
+TOLD = (
+    ("Starting", "Starting kubelet."),
+    ("Shutdown", "Shutdown manager detected shutdown event"),
+    ("NodeNotReady", "Node test-node status is now: NodeNotReady"),
+    ("Shutdown", "Shutdown manager detected shutdown cancellation"),
+)
 FAKE_LOGIND = str(Path(__file__).parents[2] / "support" / "fake_logind.py")
 CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -85,9 +91,10 @@ async def test_pods_end_before_the_board_goes_off(node: Any, make_pod: Any, box:
     ended = (await node.get("plain"))["status"]["containerStatuses"][0]["state"]["terminated"]
     assert ended["exitCode"] == 3
     logind.says("released")
-    await asyncio.to_thread(subprocess.run, FORGED, check=True, capture_output=True)  # by nobody who may say so
-    node.stop(signal.SIGKILL)
-    node.start()  # whatever happens to the agent meanwhile, the board shuts down
+
+    async def told(*wanted: tuple[str, str]) -> bool:
+        page = await node.client.list(CORE_EVENTS, field_selector="involvedObject.name=test-node")
+        return {(one["reason"], one["message"]) for one in page["items"]} >= set(wanted)
 
     async def not_ready() -> dict[str, Any] | None:
         found = get_condition(await node.client.get(NODES, "test-node"), "Ready")
@@ -95,6 +102,10 @@ async def test_pods_end_before_the_board_goes_off(node: Any, make_pod: Any, box:
 
     condition = await node.eventually(not_ready, "the node to be not Ready")
     assert (condition["reason"], condition["message"]) == ("KubeletNotReady", "node is shutting down")
+    await node.eventually(lambda: told(*TOLD[:3]), "the node's events")
+    await asyncio.to_thread(subprocess.run, FORGED, check=True, capture_output=True)  # by nobody who may say so
+    node.stop(signal.SIGKILL)
+    node.start()  # whatever happens to the agent meanwhile, the board shuts down
     await node.client.create(PODS, make_pod("late"))
     late = await node.when("late", lambda pod: pod["status"]["phase"] == "Failed")
     assert late["status"]["reason"] == "NodeShutdown"
@@ -103,12 +114,7 @@ async def test_pods_end_before_the_board_goes_off(node: Any, make_pod: Any, box:
     logind.prepare("false")
     logind.says("held")
     await node.eventually(node.registered, "the node to be Ready again")
-    page = await node.client.list(CORE_EVENTS, field_selector="involvedObject.name=test-node")
-    told = {(one["reason"], one["message"]) for one in page["items"]}
-    assert ("Shutdown", "Shutdown manager detected shutdown event") in told
-    assert ("Shutdown", "Shutdown manager detected shutdown cancellation") in told
-    assert ("Starting", "Starting kubelet.") in told
-    assert ("NodeNotReady", "Node test-node status is now: NodeNotReady") in told
+    await node.eventually(lambda: told(*TOLD), "all of the node's events")
     await node.run(make_pod("after"))
     await node.when("after", lambda pod: (get_condition(pod, "Ready") or {}).get("status") == "True")
     node.stop(signal.SIGKILL)
