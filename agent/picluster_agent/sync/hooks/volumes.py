@@ -39,7 +39,8 @@ class Volumes:
         except manager.VolumeError as error:
             raise SyncError("FailedMount", str(error)) from error
         except ConfigError as error:
-            raise SyncError("FailedMount", f"MountVolume.SetUp failed: {error}") from error
+            failure = manager.failed("MountVolume.SetUp", used[0]["name"], error)
+            raise SyncError("FailedMount", str(failure)) from error
 
     async def tear_down(self, runtime: Runtime, context: PodContext) -> None:
         runtime.objects.drop(context.uid)
@@ -87,6 +88,8 @@ async def refresh(runtime: Runtime, context: PodContext, *, everything: bool) ->
         if volumes:
             pod = await _pod(runtime, context, volumes, None if everything else stale)
             errors += await asyncio.to_thread(manager.refresh, pod)
+    except manager.VolumeError as error:
+        errors.append(error)
     except ConfigError as error:
         errors.append(manager.failed("MountVolume.SetUp", volumes[0].name, error))
     if everything:
@@ -127,7 +130,13 @@ async def _sources(
     watched = [(CONFIGMAPS, name) for name in sorted(config_maps)] + [(SECRETS, name) for name in sorted(secrets)]
     runtime.objects.want(context.uid, context.namespace, watched, context.object_changed)
     sources = await objects.sources(runtime, context, config_maps, secrets, only)
-    return replace(sources, tokens=await tokens.held(runtime, context, wanted)) if wanted else sources
+    if not wanted:
+        return sources
+    try:
+        return replace(sources, tokens=await tokens.held(runtime, context, wanted))
+    except ConfigError as error:
+        holder = next(one for one in volumes if payload.wanted_tokens({one.kind: one.source}))
+        raise manager.failed("MountVolume.SetUp", holder.spec_name, error) from error
 
 
 async def _resolve(runtime: Runtime, context: PodContext, volumes: Iterable[Object]) -> list[Volume]:
