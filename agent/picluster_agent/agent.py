@@ -113,6 +113,7 @@ class Agent:
             upkeep = Upkeep(config, runtime, observed.disks, lambda: node.changed())
             sources = Sources(
                 problems=readiness.problems,
+                settle=readiness.settle,
                 pressure=lambda: upkeep.eviction.pressure,
                 board=lambda: (*observed.board.conditions(), runtime.groups.condition()),
                 board_types=(*BOARD_CONDITIONS, GROUPS_CONDITION),

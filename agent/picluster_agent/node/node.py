@@ -48,11 +48,12 @@ REGISTER_MAX_S = 7.0
 class Sources:
     """Whom the node asks about itself.
 
-    ``problems`` say why no pod can run here now; ``board`` gives conditions of the hardware, of the types in
-    ``board_types`` only; ``capacity`` and ``allocatable`` are Kubernetes resource lists.
+    ``problems`` say why no pod can run here now, once ``settle`` is through; ``board`` gives conditions of the
+    hardware, of the types in ``board_types`` only; ``capacity`` and ``allocatable`` are Kubernetes resource lists.
     """
 
     problems: Callable[[], Awaitable[Sequence[str]]]
+    settle: Callable[[], Awaitable[None]]
     pressure: Callable[[], machine.Pressure]
     capacity: Callable[[], Mapping[str, str]]
     allocatable: Callable[[], Mapping[str, str]]
@@ -144,6 +145,7 @@ class Node:
     async def _run(self) -> None:
         registered = await self._register()
         self._tasks.spawn(self._informer.run(), "informer")
+        await self._sources.settle()
         await self._report(registered)
 
     def _renew_lease_of(self, registered: Object) -> None:

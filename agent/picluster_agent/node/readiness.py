@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from picluster.util.clock import Clock
@@ -11,6 +12,7 @@ from picluster_agent.sync.actual import Actual
 
 RELIST_MAX_S = 180.0
 """So long the list of containers may take; the service itself is known to be down much sooner (``podman.watch``)."""
+SETTLE_MAX_S = 5.0
 SHUTTING_DOWN = "node is shutting down"
 
 
@@ -36,6 +38,12 @@ class Readiness:
         if self._shutting_down():
             found.append(SHUTTING_DOWN)
         return found
+
+    async def settle(self) -> None:
+        """Wait for a moment until Podman was asked: a restart of the agent must not look like trouble of its node."""
+        asked = asyncio.ensure_future(self._actual.listed.wait())
+        await asyncio.wait((asked,), timeout=SETTLE_MAX_S)
+        asked.cancel()
 
     def _runtime(self) -> list[str]:
         if self._watch.trouble:

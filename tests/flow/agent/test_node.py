@@ -51,6 +51,16 @@ async def test_a_hung_runtime_and_a_troubled_board_are_told(node: Any, tmp_path:
     assert found["metadata"]["annotations"]["volumes.kubernetes.io/controller-managed-attach-detach"] == "true"
     assert "late" not in [taint["key"] for taint in found["spec"].get("taints") or ()], "taints are the administrator's"
 
+    before = get_condition(await node.client.get(NODES, NAME), "Ready")
+    node.stop(signal.SIGKILL)
+    node.start()
+
+    async def heard() -> dict[str, Any] | None:
+        now = get_condition(await node.client.get(NODES, NAME), "Ready")
+        return now if now["lastHeartbeatTime"] != before["lastHeartbeatTime"] else None
+
+    after = await node.eventually(heard, "the restarted agent")
+    assert after["lastTransitionTime"] == before["lastTransitionTime"], "a restart is no trouble"
     assert node.podman.process is not None
     node.podman.process.send_signal(signal.SIGSTOP)
     try:
