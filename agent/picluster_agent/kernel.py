@@ -94,7 +94,11 @@ def unmount_tree(directory: Path) -> None:
         if not points:
             return
         for point in reversed(points):
-            mount("none", point, "none", MS_REC | MS_PRIVATE)
+            try:
+                mount("none", point, "none", MS_REC | MS_PRIVATE)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.EINVAL):  # hidden below another mount, until the next round
+                    raise
         for point in points:
             unmount(point)
     raise OSError(errno.EBUSY, f"mounts below {directory} come back")

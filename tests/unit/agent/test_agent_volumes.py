@@ -443,6 +443,28 @@ def test_nothing_is_deleted_through_a_mount(tmp_path: Path) -> None:
             kernel.unmount(point)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting is for root")
+def test_mounts_on_top_of_each_other_go_and_those_elsewhere_stay(tmp_path: Path) -> None:
+    shared, copy = tmp_path / "shared", tmp_path / "copy"
+    for directory in (shared, copy):
+        directory.mkdir()
+    try:
+        kernel.mount("tmpfs", shared, "tmpfs")
+        kernel.mount("none", shared, "none", kernel.MS_SHARED)
+        (shared / "inner").mkdir()
+        kernel.mount(str(shared), copy, "none", kernel.MS_BIND)
+        kernel.mount("tmpfs", shared / "inner", "tmpfs")
+        assert kernel.is_mount(copy / "inner"), "what is mounted in one is seen in the other"
+        kernel.mount("tmpfs", copy, "tmpfs")
+        (copy / "inner").mkdir()
+        kernel.unmount_tree(copy)
+        assert kernel.mount_points(copy) == []
+        assert kernel.is_mount(shared) and kernel.is_mount(shared / "inner")
+    finally:
+        for point in kernel.mount_points(tmp_path):
+            kernel.unmount(point)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="changing owners is for root")
 def test_a_group_owns_a_volume(tmp_path: Path) -> None:
     inner = tmp_path / "v" / "d"
