@@ -81,8 +81,11 @@ async def test_processes_are_shared_and_outlive_the_agent(node: Any, make_pod: A
     )
     names = {one["name"]: one["restartCount"] for one in restarted["status"]["containerStatuses"]}
     assert pause_of(node, pod) == pause and Path(f"/proc/{pause}").exists()
-    if names["a"]:  # its second process went with it, and came again
-        assert sum("sleep 333" in line for line in processes(restarted)) == 1
+
+    async def alone() -> bool:
+        return sum("sleep 333" in line for line in processes(restarted)) == 1
+
+    await node.eventually(alone, "the second process to go with its container, and to come again")
     node.stop(signal.SIGKILL)
     node.cut_power()
     os.kill(pause, signal.SIGKILL)
@@ -133,6 +136,13 @@ async def test_runtime_classes(shared_node: Any, make_pod: Any) -> None:
     finally:
         for name in ("known", "unknown"):
             await shared_node.client.delete(RUNTIME_CLASSES, name)
+
+
+async def test_user_namespaces_are_not_pretended(shared_node: Any, make_pod: Any) -> None:
+    await shared_node.run(make_pod("web", hostUsers=False))
+    await shared_node.event("web", "FailedCreatePodSandBox", "hostUsers: false is not served by this node")
+    pod = await shared_node.get("web")
+    assert pod["status"]["phase"] == "Pending"
 
 
 async def test_a_terminal_and_an_input_as_they_were_asked_for(shared_node: Any, make_pod: Any, box: Any) -> None:
