@@ -31,8 +31,7 @@ def tear_down(pod_dir: Path) -> None:
 
     Raises ``OSError`` while something is left; then it is tried again.
     """
-    kernel.unmount_tree(pod_dir / "volume-subpaths")
-    remove_tree(pod_dir / "volume-subpaths")
+    release_subpaths(pod_dir)
     volumes = pod_dir / "volumes"
     csi = volumes / layout.PLUGINS["csi"]
     for plugin in _entries(volumes):
@@ -47,6 +46,12 @@ def tear_down(pod_dir: Path) -> None:
             plugin.rmdir()
     with contextlib.suppress(FileNotFoundError):
         volumes.rmdir()
+
+
+def release_subpaths(pod_dir: Path) -> None:
+    """Unbind what sub-paths meant, before any driver is asked: a bind keeps a file system, and its disk, in use."""
+    kernel.unmount_tree(pod_dir / "volume-subpaths")
+    remove_tree(pod_dir / "volume-subpaths")
 
 
 def _entries(directory: Path) -> list[Path]:

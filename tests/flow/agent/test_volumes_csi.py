@@ -130,7 +130,8 @@ async def test_csi(node: Any, driver: DriverProcess, loop: str, make_pod: Any, b
 
     await node.eventually(in_use, "the volume to be reported in use")
     await client.patch(PERSISTENT_VOLUMES, "data", {"spec": {"capacity": {"storage": "2Mi"}}}, kind=PatchType.MERGE)
-    second = box("web", "sh", "-c", "sleep 1000", volumeMounts=at("data"))
+    part = {"name": "data", "mountPath": "/part", "subPath": "inner"}
+    second = box("web", "sh", "-c", "sleep 1000", volumeMounts=[*at("data"), part])
     await node.run(make_pod("second", second, volumes=claims("data")))
     await node.when("second", ready)
     [grown] = driver.calls("NodeExpandVolume")

@@ -45,6 +45,7 @@ class Volumes:
     async def tear_down(self, runtime: Runtime, context: PodContext) -> None:
         runtime.objects.drop(context.uid)
         try:
+            await asyncio.to_thread(removal.release_subpaths, context.paths.disk)
             await runtime.storage.unmount(context.paths.disk, context.uid, context.on_stale)
             await imagevolumes.tear_down(runtime, context)
             await asyncio.to_thread(removal.tear_down, context.paths.disk)
