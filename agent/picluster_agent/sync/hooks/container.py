@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 
+from picluster.api.meta import parse_time
 from picluster.api.types import Object
 from picluster_agent import figures, kernel
 from picluster_agent.podman import env, layers, translate, users
@@ -57,7 +58,10 @@ async def start(runtime: Runtime, context: PodContext, step: Start, image: Image
     except PodmanError as error:
         await runtime.podman.remove(container_id)
         raise StartError(Waiting("RunContainerError", str(error)), _not_run(runtime, seen, str(error))) from error
-    seen = replace(seen, user=users.of_process(await _pid(runtime, container_id)))
+    state = await _state(runtime, container_id)
+    began_s = float(int(parse_time(state["StartedAt"]))) if state.get("StartedAt") else 0.0
+    started_s = began_s if began_s > 0 else seen.started_s
+    seen = replace(seen, user=users.of_process(int(state.get("Pid") or 0)), started_s=started_s)
     runtime.actual.note(context.uid, seen)
     figures.STARTED_CONTAINERS[_type_of(context.pod, step.name)] += 1
     context.event(runtime, "Normal", "Started", "Container started", step.name)
@@ -177,12 +181,13 @@ async def _target_pid(runtime: Runtime, context: PodContext, target: str) -> int
     running = [one for one in runtime.actual.of(context.uid) if one.name == target and one.running]
     if not running:
         raise ConfigError(f"unable to find target container {target}")
-    return await _pid(runtime, running[-1].id)
+    return int((await _state(runtime, running[-1].id)).get("Pid") or 0)
 
 
-async def _pid(runtime: Runtime, container_id: str) -> int:
-    """Its first process as the node counts; 0 once it has ended."""
-    return int(((await runtime.podman.inspect(container_id)).get("State") or {}).get("Pid") or 0)
+async def _state(runtime: Runtime, container_id: str) -> Object:
+    """As Podman tells it of one container: its first process (none once it has ended), when it began."""
+    state: Object = (await runtime.podman.inspect(container_id)).get("State") or {}
+    return state
 
 
 def _seen(
