@@ -37,8 +37,8 @@ _NOT_EXECUTABLE = re.compile(r"permission denied|is a directory|exec format erro
 class Command:
     """One command; ``outputs`` are its streams by number, with a terminal only ``STDOUT``. ``close`` it at the end."""
 
-    def __init__(self, pid_file: Path, *files: Path) -> None:
-        self._files = (pid_file, *files)
+    def __init__(self, pid_file: Path) -> None:
+        self._pid_file = pid_file
         self._process: asyncio.subprocess.Process | None = None
         self._terminal: int | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -50,7 +50,7 @@ class Command:
         cls, runtime: str, container_id: str, words: Sequence[str], *, stdin: bool, stdout: bool, stderr: bool
     ) -> Command:
         """Without a terminal; streams that nobody wants lead nowhere."""
-        command = cls(_file())
+        command = cls(_new_pid_file())
         theirs = [-1, -1, -1]
         try:
             if stdin:
@@ -74,27 +74,31 @@ class Command:
     ) -> Command:
         """``config`` is the container's ``config.json``; raises ``OSError`` or ``ValueError`` if it cannot be read."""
         document = json.loads(await asyncio.to_thread(config.read_bytes))
-        command = cls(_file(), _file(json.dumps(on_terminal(document, words, size)).encode()))
+        command = cls(_new_pid_file())
         command._terminal, theirs = os.openpty()
+        process = os.memfd_create("process")  # with the container's environment: nothing of it may stay anywhere
         try:
+            os.write(process, json.dumps(on_terminal(document, words, size)).encode())
             tty.setraw(theirs)
             if size is not None:
                 command._set_size(*size)
             await command._write_to(os.dup(command._terminal))
             await command._read_from(os.dup(command._terminal), STDOUT)
-            await command._spawn(runtime, ["--process", str(command._files[1]), container_id], [theirs] * 3)
+            await command._spawn(
+                runtime, ["--process", f"/proc/self/fd/{process}", container_id], [theirs] * 3, process
+            )
         except BaseException:
             command.close()
             raise
         finally:
-            _close([theirs])
+            _close([theirs, process])
         return command
 
-    async def _spawn(self, runtime: str, words: Sequence[str], streams: Sequence[int]) -> None:
+    async def _spawn(self, runtime: str, words: Sequence[str], streams: Sequence[int], *kept: int) -> None:
         stdin, stdout, stderr = (one if one >= 0 else asyncio.subprocess.DEVNULL for one in streams)
         self._process = await asyncio.create_subprocess_exec(
-            runtime, "exec", "--pid-file", str(self._files[0]), *words,
-            stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True,
+            runtime, "exec", "--pid-file", str(self._pid_file), *words,
+            stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True, pass_fds=kept,
         )  # fmt: skip
 
     async def _read_from(self, descriptor: int, number: int) -> None:
@@ -133,10 +137,12 @@ class Command:
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
     def hang_up(self) -> None:
-        """The client has left: input and output end, a terminal's command is told. What it does then is its own."""
+        """The client has left: input and output end, a terminal's command is told. What it does then is its own.
+
+        The runtime's process goes, since runc would hold pipes open that nobody reads.
+        """
         self._end_streams()
-        if self._terminal is not None:
-            self._signal(signal.SIGHUP)
+        self._signal(signal.SIGHUP if self._terminal is not None else signal.SIGKILL)
 
     async def wait(self) -> int:
         """The exit code, as soon as the command itself has ended."""
@@ -147,14 +153,13 @@ class Command:
     def started(self) -> bool:
         """Whether the runtime got as far as to start it."""
         try:
-            return bool(self._files[0].read_text())
+            return bool(self._pid_file.read_text())
         except OSError:
             return False
 
     def close(self) -> None:
         """Let go of everything of ours; the command itself, if it runs, goes on."""
-        for file in self._files:
-            file.unlink(missing_ok=True)
+        self._pid_file.unlink(missing_ok=True)
         self._end_streams()
         if self._terminal is not None:
             os.close(self._terminal)
@@ -197,9 +202,7 @@ def _close(descriptors: Sequence[int]) -> None:
             os.close(descriptor)
 
 
-def _file(content: bytes = b"") -> Path:
-    """A new file for the runtime, for root's eyes only and in memory."""
+def _new_pid_file() -> Path:
     descriptor, name = tempfile.mkstemp(dir=PID_DIRECTORY, prefix="picluster-exec-")
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+    os.close(descriptor)
     return Path(name)

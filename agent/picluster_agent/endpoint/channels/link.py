@@ -32,6 +32,8 @@ class RawLink:
             return b""
 
     async def write(self, data: bytes) -> None:
+        if self._writer.is_closing():
+            raise ConnectionResetError("the client has gone")
         self._writer.write(data)
         await self._writer.drain()
 
