@@ -89,9 +89,15 @@ def test_the_firmware_is_asked_where_the_kernel_has_no_file(tmp_path: Path) -> N
     assert sensors.read(tmp_path, 1.0, ()).throttled is None
 
 
+def test_a_board_in_a_container_has_no_clock_of_its_own(tmp_path: Path) -> None:
+    root = board(tmp_path, {"run/systemd/timesync/clock": ""})
+    assert sensors.read(root, 1.0, ()).clock_synchronized is False
+    assert sensors.read(board(tmp_path, {"run/systemd/container": "nspawn"}), 1.0, ()).clock_synchronized is None
+
+
 def test_this_machines_sensors_can_be_read() -> None:
     found = sensors.read(Path("/"), 1.0, (Path("/"),))
-    assert found.clock_synchronized is not None
+    assert (found.clock_synchronized is None) == Path("/run/systemd/container").exists()
     assert found.read_only is not None
 
 
