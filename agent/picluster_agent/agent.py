@@ -34,6 +34,7 @@ from picluster_agent.network.manager import NodeNetwork
 from picluster_agent.node.node import Node, Sources
 from picluster_agent.node.readiness import Readiness
 from picluster_agent.observed import Observed
+from picluster_agent.podman import execution
 from picluster_agent.podman.client import Podman
 from picluster_agent.podman.env import NodeFacts
 from picluster_agent.podman.watch import Watch
@@ -82,7 +83,8 @@ class Agent:
                     watches_max=WATCHES_MAX,
                 )
             )
-            podman = await stack.enter_async_context(Podman(config.podman_socket))
+            execution.sweep(config.run_dir / "commands")
+            podman = await stack.enter_async_context(Podman(config.podman_socket, config.run_dir / "commands"))
             recorder = await stack.enter_async_context(EventRecorder(client, "kubelet", config.node_name))
             network = self._network or NodeNetwork(
                 client,

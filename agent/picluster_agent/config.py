@@ -194,8 +194,7 @@ def _agree(config: Config) -> None:
         if signal not in config.eviction_soft_grace_period:
             raise ConfigError(f"eviction_soft has {signal}, but eviction_soft_grace_period does not")
     whole, critical = (
-        amounts.duration_s(text)
-        for text in (config.shutdown_grace_period, config.shutdown_grace_period_critical_pods)
+        amounts.duration_s(text) for text in (config.shutdown_grace_period, config.shutdown_grace_period_critical_pods)
     )
     if critical > whole:
         raise ConfigError("shutdown_grace_period_critical_pods must not be longer than shutdown_grace_period")

@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -26,6 +26,8 @@ CONNECTIONS_MAX = 16
 CALL_TIMEOUT_S = 120.0
 PULL_TIMEOUT_S = 4 * 3600.0
 LINE_BYTES_MAX = 1024 * 1024
+RUNTIMES_MAX = 1000
+"""Containers of which the runtime is remembered."""
 
 
 class PodmanError(Exception):
@@ -41,13 +43,24 @@ class PodmanUnavailable(Exception):
     """Podman's service does not answer on its socket."""
 
 
-class Podman:
-    """A connection pool to one Podman service. Use as an async context manager."""
+class Runtime(NamedTuple):
+    """What runs a container: ``program`` (``crun``, ``runc``). Commands in it have their pid files in ``pid_dir``."""
 
-    def __init__(self, socket_path: Path) -> None:
+    program: str
+    pid_dir: Path
+
+
+class Podman:
+    """A connection pool to one Podman service. Use as an async context manager.
+
+    ``pid_dir`` is for the pid files of commands, on a file system that a power cut empties.
+    """
+
+    def __init__(self, socket_path: Path, pid_dir: Path) -> None:
         self.socket_path = socket_path
+        self._pid_dir = pid_dir
         self._session: aiohttp.ClientSession | None = None
-        self._runtime = ""
+        self._runtimes: dict[str, str] = {}
 
     async def __aenter__(self) -> Podman:
         self._session = aiohttp.ClientSession(
@@ -80,11 +93,13 @@ class Podman:
     async def inspect(self, container_id: str) -> Object:
         return await self._call("GET", f"/containers/{container_id}/json")
 
-    async def runtime(self, container_id: str) -> str:
-        """The OCI runtime (``crun``, ``runc``) that containers here run under; asked once."""
-        if not self._runtime:
-            self._runtime = str((await self.inspect(container_id)).get("OCIRuntime") or "crun")
-        return self._runtime
+    async def runtime(self, container_id: str) -> Runtime:
+        """The OCI runtime that the container runs under; asked once for each."""
+        if container_id not in self._runtimes:
+            if len(self._runtimes) >= RUNTIMES_MAX:
+                self._runtimes.clear()
+            self._runtimes[container_id] = str((await self.inspect(container_id)).get("OCIRuntime") or "crun")
+        return Runtime(self._runtimes[container_id], self._pid_dir)
 
     async def create(self, body: Object) -> str:
         """Create from a SpecGenerator body; the new container's id."""

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from picluster.api.types import Object
-from picluster_agent.podman.execution import PID_DIRECTORY
+from picluster_agent.podman.client import Runtime
 
 STDOUT, STDERR = 1, 2
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
@@ -47,10 +47,10 @@ class Command:
 
     @classmethod
     async def start(
-        cls, runtime: str, container_id: str, words: Sequence[str], *, stdin: bool, stdout: bool, stderr: bool
+        cls, runtime: Runtime, container_id: str, words: Sequence[str], *, stdin: bool, stdout: bool, stderr: bool
     ) -> Command:
         """Without a terminal; streams that nobody wants lead nowhere."""
-        command = cls(_new_pid_file())
+        command = cls(_new_pid_file(runtime.pid_dir))
         theirs = [-1, -1, -1]
         try:
             if stdin:
@@ -60,7 +60,7 @@ class Command:
                 if asked:
                     ours, theirs[number] = os.pipe()
                     await command._read_from(ours, number)
-            await command._spawn(runtime, [container_id, *words], theirs)
+            await command._spawn(runtime.program, [container_id, *words], theirs)
         except BaseException:
             command.close()
             raise
@@ -70,11 +70,11 @@ class Command:
 
     @classmethod
     async def start_on_terminal(
-        cls, runtime: str, container_id: str, words: Sequence[str], config: Path, size: Size | None
+        cls, runtime: Runtime, container_id: str, words: Sequence[str], config: Path, size: Size | None
     ) -> Command:
         """``config`` is the container's ``config.json``; raises ``OSError`` or ``ValueError`` if it cannot be read."""
         document = json.loads(await asyncio.to_thread(config.read_bytes))
-        command = cls(_new_pid_file())
+        command = cls(_new_pid_file(runtime.pid_dir))
         command._terminal, theirs = os.openpty()
         process = os.memfd_create("process")  # with the container's environment: nothing of it may stay anywhere
         try:
@@ -85,7 +85,7 @@ class Command:
             await command._write_to(os.dup(command._terminal))
             await command._read_from(os.dup(command._terminal), STDOUT)
             await command._spawn(
-                runtime, ["--process", f"/proc/self/fd/{process}", container_id], [theirs] * 3, process
+                runtime.program, ["--process", f"/proc/self/fd/{process}", container_id], [theirs] * 3, process
             )
         except BaseException:
             command.close()
@@ -94,10 +94,10 @@ class Command:
             _close([theirs, process])
         return command
 
-    async def _spawn(self, runtime: str, words: Sequence[str], streams: Sequence[int], *kept: int) -> None:
+    async def _spawn(self, program: str, words: Sequence[str], streams: Sequence[int], *kept: int) -> None:
         stdin, stdout, stderr = (one if one >= 0 else asyncio.subprocess.DEVNULL for one in streams)
         self._process = await asyncio.create_subprocess_exec(
-            runtime, "exec", "--pid-file", str(self._pid_file), *words,
+            program, "exec", "--pid-file", str(self._pid_file), *words,
             stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True, pass_fds=kept,
         )  # fmt: skip
 
@@ -202,7 +202,7 @@ def _close(descriptors: Sequence[int]) -> None:
             os.close(descriptor)
 
 
-def _new_pid_file() -> Path:
-    descriptor, name = tempfile.mkstemp(dir=PID_DIRECTORY, prefix="picluster-exec-")
+def _new_pid_file(directory: Path) -> Path:
+    descriptor, name = tempfile.mkstemp(dir=directory, prefix="exec-")
     os.close(descriptor)
     return Path(name)

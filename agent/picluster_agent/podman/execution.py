@@ -15,7 +15,9 @@ from picluster_agent.podman.client import Podman
 
 CHUNK_BYTES = 32 * 1024
 OUTPUT_BYTES_MAX = 10 * 1024
-PID_DIRECTORY = "/run"
+PID_PREFIX = "bounded-"
+CONTAINER_GROUP = "/libpod-"
+"""What the control group of every process in one of Podman's containers has in its name."""
 
 
 class Finished(NamedTuple):
@@ -32,9 +34,9 @@ async def run(podman: Podman, container_id: str, command: Sequence[str], timeout
     end (``exit_command_delay``), which a probe every few seconds turns into hundreds.
     """
     runtime = await podman.runtime(container_id)
-    with tempfile.NamedTemporaryFile(dir=PID_DIRECTORY, prefix="picluster-exec-") as pid_file:
+    with tempfile.NamedTemporaryFile(dir=runtime.pid_dir, prefix=PID_PREFIX) as pid_file:
         process = await asyncio.create_subprocess_exec(
-            runtime, "exec", "--pid-file", pid_file.name, container_id, *command,
+            runtime.program, "exec", "--pid-file", pid_file.name, container_id, *command,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         assert process.stdout is not None
@@ -50,6 +52,18 @@ async def run(podman: Podman, container_id: str, command: Sequence[str], timeout
             raise
         started = not code or _was_started(Path(pid_file.name))
     return Finished(code, output.decode(errors="replace"), started)
+
+
+def sweep(pid_dir: Path) -> None:
+    """Make ``pid_dir``, and clean up after an agent that was killed: its bounded commands have nobody to bound them."""
+    pid_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for pid_file in pid_dir.iterdir():
+        if pid_file.name.startswith(PID_PREFIX):
+            with contextlib.suppress(OSError, ValueError):
+                pid = int(pid_file.read_text())
+                if CONTAINER_GROUP in Path(f"/proc/{pid}/cgroup").read_text():  # else it is another by now
+                    os.kill(pid, signal.SIGKILL)
+        pid_file.unlink(missing_ok=True)
 
 
 def _was_started(pid_file: Path) -> bool:

@@ -27,6 +27,7 @@ PODS_MAX = 8
 CHANGES = (2, 4)
 LIFE_S = (0.1, 2.5)
 SETTLED_S = 60.0
+ENDLESS = {"exec": {"command": ["sleep", "4321"]}, "periodSeconds": 1, "timeoutSeconds": 5000}
 
 
 def pod(make_pod: Any, box: Any, name: str) -> dict[str, Any]:
@@ -67,6 +68,7 @@ def left(node: Any) -> list[str]:
     found += [f"mount {point}" for point in kernel.mount_points(node.root)]
     for place in ("data/pods", "run/pods"):
         found += [f"directory {one}" for one in (node.root / place).iterdir()]
+    found += [f"pid file {one}" for one in (node.root / "run" / "commands").iterdir()]
     found += [f"address {one}" for one in (node.root / "run" / "cni" / "addresses").glob("*/10.*")]
     return [*found, *(f"control group {one}" for one in control_groups(node.uids))]
 
@@ -89,7 +91,9 @@ async def settle(node: Any, wanted: set[str]) -> None:
 async def test_an_agent_that_is_killed_again_and_again(node: Any, make_pod: Any, box: Any) -> None:
     chance = random.Random(SEED)
     node.uids = set()
-    await node.run(pod(make_pod, box, "keeper"))
+    kept = pod(make_pod, box, "keeper")
+    kept["spec"]["containers"][0]["livenessProbe"] = ENDLESS
+    await node.run(kept)
     keeper = (await node.when("keeper", lambda one: condition_is(one, "Ready")))["status"]["containerStatuses"]
     alive, number = set[str](), 0
     for kill in range(KILLS):
@@ -113,6 +117,8 @@ async def test_an_agent_that_is_killed_again_and_again(node: Any, make_pod: Any,
     assert [(one["containerID"], one["restartCount"]) for one in after] == [
         (one["containerID"], 0) for one in keeper
     ], f"seed {SEED}: a container that had nothing to do with it was replaced"
+    asking = node.podman.podman("top", keeper[0]["containerID"].removeprefix("podman://"), "args").count("sleep 4321")
+    assert asking <= 1, f"seed {SEED}: {asking} probes ask at one time"
     for name in (*alive, "keeper"):
         await node.client.delete(PODS, name, namespace="default")
 

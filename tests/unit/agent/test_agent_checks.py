@@ -19,7 +19,7 @@ from picluster_agent.probes.state import Kind, Result
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Serve = Callable[[Answer], Awaitable[int]]
-PODMAN = Podman(Path("/nonexistent/podman.sock"))
+PODMAN = Podman(Path("/nonexistent/podman.sock"), Path("/nonexistent"))
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ async def test_https_to_a_server_without_tls(serve: Serve) -> None:
 
 
 async def test_a_command_without_podman_is_a_failure() -> None:
-    async with Podman(Path("/nonexistent/podman.sock")) as podman:
+    async with Podman(Path("/nonexistent/podman.sock"), Path("/nonexistent")) as podman:
         result = await check(podman, Subject("id", {"name": "web"}, ""), {"exec": {"command": ["true"]}}, 1.0)
     assert not result.success and not result.known
     assert "podman does not answer" in result.message
