@@ -1,6 +1,6 @@
 """The node agent on a node of its own, with a real API server and a real Podman; prints one JSON object.
 
-``python tests/bench/agent.py SCENARIO [ARGUMENT]``, as root:
+``python tests/bench/agent.py SCENARIO ARGUMENT``, as root, with a ``/run`` of its own in memory (``run.py`` sees to it):
 
     ready 40        pods one at a time, from bound (they are created bound) to Ready, image present
     burst 30        as many at once: until all are Ready
@@ -32,6 +32,7 @@ from picluster.api.meta import condition_is
 from picluster.api.resources import PODS
 from picluster.client import Client, ClientConfig, Informer
 
+RUN_DIR = "/run/picluster-bench"
 SETTLE_S = 20.0
 IDLE_S = 60.0
 READY_MAX_S = 170.0
@@ -55,7 +56,7 @@ async def node() -> AsyncIterator[AgentNode]:
         podman.start()
         server.start()
         async with Client(ClientConfig.from_kubeconfig(server.kubeconfig)) as client:
-            made = AgentNode(root, podman, server, client, {"log_level": "INFO"})
+            made = AgentNode(root, podman, server, client, {"log_level": "INFO", "run_dir": RUN_DIR})
             await made.prepare()
             made.start()
             await made.eventually(made.registered, "the node to be Ready")
