@@ -1,6 +1,6 @@
 """The node agent on a node of its own, with a real API server and a real Podman; prints one JSON object.
 
-``python tests/bench/agent.py SCENARIO ARGUMENT``, as root, with a ``/run`` of its own in memory (``run.py`` sees to it):
+``python tests/bench/agent.py SCENARIO ARGUMENT``, as root, with a ``/run`` of its own in memory (``run.py`` has it so):
 
     ready 40        pods one at a time, from bound (they are created bound) to Ready, image present
     burst 30        as many at once: until all are Ready
