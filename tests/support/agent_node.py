@@ -324,13 +324,16 @@ class AgentNode:
 
         return dict(await self.eventually(look, f"event {reason} {text!r} of {name}"))
 
+    def kill_with_monitor(self, container_id: str, pid: int) -> None:
+        """End a container's process so that Podman does not hear of it: the monitor goes first, or it would tell."""
+        for one in filter(None, (_conmon(self.podman, container_id), pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+
     def cut_power(self) -> None:
         """What a power cut leaves: every process dead, every mount and tmpfs gone, the disks as they were."""
         for one in self.podman.containers():
-            pids = (one["Pid"], _conmon(self.podman, one["Id"]))
-            for pid in filter(None, pids):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            self.kill_with_monitor(one["Id"], one["Pid"])
         self.podman.stop()
         for place in (self.root, self.podman.root):
             for point in kernel.mount_points(place):

@@ -22,11 +22,13 @@ from picluster.util.timings import Timing
 from picluster_agent.podman import translate, users
 from picluster_agent.podman.client import Podman, PodmanError, PodmanUnavailable
 from picluster_agent.podman.users import LinuxUser
-from picluster_agent.sync.model import Seen, State
+from picluster_agent.sync.model import EXIT_LOST, Seen, State
 
 log = logging.getLogger(__name__)
 
 RELIST_S = 5.0
+VANISHED_S = 8.0
+"""So long Podman may take to notice that a process has ended."""
 SETTLE_S = 0.02
 """Several hints within this time cause one list."""
 
@@ -80,6 +82,8 @@ class Actual:
         self._ended: dict[str, str] = {}
         self._users: dict[str, LinuxUser | None] = {}
         self._pidfds: dict[str, int] = {}
+        self._vanished: dict[str, float] = {}
+        """Containers that Podman says run, but that have no process, and since when (monotonic)."""
         self._hint = asyncio.Event()
         self._tasks = Tasks("actual")
         self._on_change: Callable[[str], None] = lambda uid: None
@@ -142,11 +146,10 @@ class Actual:
             seen = seen_from(listed)
             if seen is None:
                 continue
-            uid = listed["Labels"][translate.LABEL_UID]
-            found[uid][seen.id] = self._with_user(await self._with_end(seen), int(listed.get("Pid") or 0))
+            uid, pid = listed["Labels"][translate.LABEL_UID], int(listed.get("Pid") or 0)
+            seen = self._with_process(seen, pid, asked_s)
+            found[uid][seen.id] = self._with_user(await self._with_end(seen), pid)
             self._labels[uid] = listed["Labels"]
-            if seen.running:
-                self._watch(seen.id, int(listed.get("Pid") or 0))
         self._apply(found, asked_s)
         self.listed.set()
 
@@ -173,12 +176,23 @@ class Actual:
             del self._users[gone]
         for gone in [one for one in self._pidfds if one not in alive]:
             self._unwatch(gone)
+        for gone in [one for one in self._vanished if one not in alive]:
+            del self._vanished[gone]
         for uid in changed:
             self._on_change(uid)
 
+    def _with_process(self, seen: Seen, pid: int, now_s: float) -> Seen:
+        """What runs has a process. Where that is gone for long, its monitor went with it: how it ended is lost."""
+        if not seen.running or pid <= 0 or self._watch(seen.id, pid):
+            self._vanished.pop(seen.id, None)
+            return seen
+        if now_s - self._vanished.setdefault(seen.id, now_s) < VANISHED_S:
+            return seen
+        return replace(seen, state=State.EXITED, exit_code=EXIT_LOST, reason="Unknown", started_s=0.0)
+
     async def _with_end(self, seen: Seen) -> Seen:
         """Ask once for each container that failed whether memory was the reason; the list does not say."""
-        if seen.state is not State.EXITED or not seen.exit_code:
+        if seen.state is not State.EXITED or not seen.exit_code or seen.id in self._vanished:
             return seen
         if seen.id not in self._ended:
             try:
@@ -229,16 +243,17 @@ class Actual:
                 log.debug("podman's events ended: %s", error)
             await self._clock.sleep(backoff.next_s())
 
-    def _watch(self, container_id: str, pid: int) -> None:
-        if container_id in self._pidfds or pid <= 0:
-            return
+    def _watch(self, container_id: str, pid: int) -> bool:
+        """Be told when the process ends; whether there is one."""
+        if container_id in self._pidfds:
+            return os.path.exists(f"/proc/{pid}")  # noqa: PTH110 (half the time, for each container of each list)
         try:
             descriptor = os.pidfd_open(pid)
         except OSError:
-            self._hint.set()
-            return
+            return False
         self._pidfds[container_id] = descriptor
         asyncio.get_running_loop().add_reader(descriptor, self._process_ended, container_id)
+        return True
 
     def _process_ended(self, container_id: str) -> None:
         self._drop_reader(container_id)

@@ -430,6 +430,16 @@ async def test_after_a_power_cut_pods_start_afresh(node: Any, make_pod: Any, box
     await node.eventually(lambda: _count(node, 0), "everything to be removed")
 
 
+async def test_a_container_that_ends_without_podman_noticing_is_started_again(node: Any, make_pod: Any) -> None:
+    await node.run(make_pod("web"))
+    await node.when("web", ready)
+    (running,) = node.podman.containers()
+    node.kill_with_monitor(running["Id"], running["Pid"])
+    pod = await node.when("web", lambda pod: status(pod)["restartCount"] == 1 and ready(pod), 40.0)
+    assert status(pod)["lastState"]["terminated"]["reason"] == "Unknown"
+    assert status(pod)["lastState"]["terminated"]["exitCode"] == 255
+
+
 async def test_while_the_api_server_is_away_pods_are_kept_running(node: Any, make_pod: Any, box: Any) -> None:
     await node.run(make_pod("web"))
     pod = await node.when("web", ready)
