@@ -40,10 +40,10 @@ def limits(launch: Launch) -> Object:
         body["cgroup_parent"] = launch.cgroup_parent
     elif node.pod_pids_limit > 0:
         linux["pids"] = {"limit": node.pod_pids_limit}
-    if node.cgroup_version == 2:
-        body["unified"] = {"memory.oom.group": "1"}
+    if node.cgroup_version == 2:  # Podman 4.3 takes these here; it drops the body's own ``unified`` without a word
+        linux["unified"] = {"memory.oom.group": "1"}
         if node.may_limit_swap:
-            body["unified"]["memory.swap.max"] = "0"
+            linux["unified"]["memory.swap.max"] = "0"
     adjustment = oom_score_adjustment(launch.pod, launch.container, node.memory_bytes)
     if adjustment >= 0 or node.may_lower_oom:
         body["oom_score_adj"] = adjustment

@@ -66,6 +66,9 @@ async def test_pods_have_groups_by_their_class_which_go_with_them(shared_node: A
     group = names.of_container(found, whole_group, container_id(pods["whole"]))
     assert group is not None and groups.current(found, group).memory_bytes == 48 * MIB
     assert pods["whole"]["status"]["allocatedResources"] == whole["requests"]
+    if found.version == 2:
+        assert found.read("memory", group, "memory.oom.group") == "1"
+        assert found.read("memory", group, "memory.swap.max") in ("0", "")
     if found.version == 1:
         shares = {name: found.read("cpu", group, "cpu.shares") for name, group in _classes(found).items()}
         assert shares["BestEffort"] == "2"

@@ -18,7 +18,7 @@ GIB = 1024**3
 
 
 def body_of(container: dict[str, Any] | None = None, image: Image | None = None, **spec: Any) -> dict[str, Any]:
-    may_lower_oom = spec.pop("may_lower_oom", True)
+    facts: dict[str, Any] = {"may_lower_oom": True, **spec.pop("node", {})}
     accounts = spec.pop("accounts", Accounts())
     one = {"name": "web", "image": "app:1", **(container or {})}
     pod = {
@@ -35,7 +35,7 @@ def body_of(container: dict[str, Any] | None = None, image: Image | None = None,
         image=image or Image("sha256:abc"),
         mounts=[Mount(Path("/data/v"), "/v", read_only=True)],
         log_path=Path("/data/logs/web/3.log"),
-        node=NodeFacts("pi-1", "10.0.0.1", memory_bytes=4 * GIB, may_lower_oom=may_lower_oom),
+        node=NodeFacts("pi-1", "10.0.0.1", memory_bytes=4 * GIB, **facts),
         accounts=accounts,
     )
     return create_body(launch)
@@ -117,6 +117,17 @@ def test_the_whole_body_of_a_plain_container() -> None:
 def test_one_field(fields: dict[str, Any], expected: dict[str, Any]) -> None:
     body = body_of(fields)
     assert {key: body.get(key) for key in expected} == expected
+
+
+def test_on_version_2_memory_ends_for_all_of_a_container_and_never_goes_to_swap() -> None:
+    """Podman passes on what is in ``resource_limits``; a ``unified`` of the body itself does not reach the runtime."""
+    limited = {"resources": {"limits": {"memory": "64Mi"}}}
+    body = body_of(limited, node={"cgroup_version": 2, "may_limit_swap": True})
+    assert body["resource_limits"]["unified"] == {"memory.oom.group": "1", "memory.swap.max": "0"}
+    assert body["resource_limits"]["memory"] == {"limit": 64 * 1024**2, "swap": 64 * 1024**2}
+    assert "unified" not in body
+    without_swap = body_of(limited, node={"cgroup_version": 2})
+    assert without_swap["resource_limits"]["unified"] == {"memory.oom.group": "1"}
 
 
 @pytest.mark.parametrize(
@@ -204,4 +215,4 @@ def test_an_agent_without_the_right_does_not_ask_for_what_the_kernel_refuses() -
     limits = {"cpu": "1", "memory": "1Gi"}
     container = {"resources": {"limits": limits, "requests": limits}}
     assert body_of(container)["oom_score_adj"] == -997
-    assert "oom_score_adj" not in body_of(container, may_lower_oom=False)
+    assert "oom_score_adj" not in body_of(container, node={"may_lower_oom": False})
