@@ -141,8 +141,12 @@ async def test_logs_over_websockets(shared_node: Any, make_pod: Any, box: Any) -
     script = "echo container is alive; echo oh >&2; while true; do sleep 0.1; done"
     await shared_node.run(make_pod("web", box("web", "sh", "-c", script)))
     await shared_node.when("web", ready)
-    async with websocket(shared_node, f"{POD}/log?container=web", "binary.k8s.io") as socket:
-        assert b"container is alive\n" in b"".join(await messages(socket))
+
+    async def said() -> bool:
+        async with websocket(shared_node, f"{POD}/log?container=web", "binary.k8s.io") as socket:
+            return b"container is alive\n" in b"".join(await messages(socket))
+
+    await shared_node.eventually(said, "the first words")
     async with websocket(shared_node, f"{POD}/log", "base64.binary.k8s.io") as socket:
         assert b"container is alive\n" in b"".join(base64.b64decode(text) for text in await messages(socket))
 
