@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import struct
 from collections.abc import AsyncIterator
@@ -132,7 +133,10 @@ async def test_port_forward_over_websockets(shared_node: Any, make_pod: Any, box
 
 def watches(node: Any) -> int:
     """How many directories the agent watches."""
-    held = [str(one.readlink()) for one in Path(f"/proc/{node.process.pid}/fd").iterdir()]
+    held = []
+    for one in Path(f"/proc/{node.process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            held.append(str(one.readlink()))
     return held.count("anon_inode:inotify")
 
 
