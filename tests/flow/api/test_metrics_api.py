@@ -46,8 +46,9 @@ async def test_a_metrics_server_takes_over_and_hands_back(server_process: Callab
         async with asyncio.timeout(10):
             while True:
                 try:
-                    assert (await read(client, NODES))["items"] == []
-                    break
+                    ours = "service" not in (await client.get(API_SERVICES, NAME))["spec"]
+                    if ours and (await read(client, NODES))["items"] == []:
+                        break
                 except ApiError:
-                    await asyncio.sleep(0.02)
-        assert "service" not in (await client.get(API_SERVICES, NAME))["spec"]
+                    pass  # nobody's, for a moment
+                await asyncio.sleep(0.02)
