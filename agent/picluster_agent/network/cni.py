@@ -1,15 +1,20 @@
 """Running CNI plugins (CNI specification 1.0.0): ADD and DEL of a plugin chain on a pod's network namespace.
 
-The result of each ADD is kept under ``/run``, like host-local's own book of addresses: a power cut forgets both
-together with the namespaces that they described, so no address leaks. Any other plugin drops in: the first file of
-``/etc/cni/net.d`` by name is the network, and ours is written only where there is no other.
+What is to be undone is kept before each ADD, and its result after it, under ``/run``, like host-local's own book of
+addresses: a power cut forgets both together with the namespaces that they described, so no address leaks. Any other
+plugin drops in: the first file of ``/etc/cni/net.d`` by name is the network, and ours is written only where there is no
+other.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import json
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +22,7 @@ from picluster.api.types import Object
 
 PLUGIN_PATH = "/opt/cni/bin:/usr/lib/cni"
 PLUGIN_TIMEOUT_S = 20.0
+LOCK_POLL_S = 0.02
 INTERFACE = "eth0"
 CONFIG_NAME = "10-picluster.conflist"
 
@@ -72,38 +78,59 @@ class Cni:
     async def add(self, pod_uid: str, namespace: str, name: str, netns_path: str) -> str:
         """Attach, and return the pod's IPv4 address; a namespace already attached keeps its address."""
         netns = _identity(netns_path)
-        kept = self._kept(pod_uid)
-        if kept is not None:
-            if kept["netns"] == netns:
-                return _address(kept["result"])
-            await self.delete(pod_uid, namespace, name, None)
-        network = self._network()
-        result: Object | None = None
-        environment = _environment("ADD", pod_uid, namespace, name, netns_path)
-        try:
-            for plugin in network["plugins"]:
-                result = await _run(plugin, _config(network, plugin, result), environment)
-        except CniError:
-            await self._delete_chain(network, _environment("DEL", pod_uid, namespace, name, netns_path), None)
-            raise
-        if result is None:
-            raise CniError(f"network {network['name']} has no plugins")
-        kept = {"netns": netns, "network": network, "result": result}
-        _write_atomically(self._kept_path(pod_uid), json.dumps(kept))
-        return _address(result)
+        async with self._alone(pod_uid) as lock:
+            kept = self._kept(pod_uid)
+            if kept is not None:
+                if kept["netns"] == netns and kept["result"] is not None:
+                    return _address(kept["result"])
+                await self._free(pod_uid, kept, _environment("DEL", pod_uid, namespace, name, ""), lock)
+            network = self._network()
+            kept = {"netns": netns, "network": network, "result": None}
+            self._keep(pod_uid, kept)  # before anything is taken: whatever happens, it is known what to free
+            try:
+                environment = _environment("ADD", pod_uid, namespace, name, netns_path)
+                for plugin in network["plugins"]:
+                    kept["result"] = await _run(plugin, _config(network, plugin, kept["result"]), environment, lock)
+                if kept["result"] is None:
+                    raise CniError(f"network {network['name']} has no plugins")
+            except CniError:
+                unfinished = {**kept, "result": None}
+                await self._free(pod_uid, unfinished, _environment("DEL", pod_uid, namespace, name, netns_path), lock)
+                raise
+            self._keep(pod_uid, kept)
+            return _address(kept["result"])
 
     async def delete(self, pod_uid: str, namespace: str, name: str, netns_path: str | None) -> None:
         """Detach and free the address; without an ``add`` nothing happens."""
-        kept = self._kept(pod_uid)
-        if kept is None:
-            return
-        environment = _environment("DEL", pod_uid, namespace, name, netns_path or "")
-        await self._delete_chain(kept["network"], environment, kept["result"])
+        if self._kept(pod_uid) is not None:
+            async with self._alone(pod_uid) as lock:
+                kept = self._kept(pod_uid)
+                assert kept is not None
+                await self._free(pod_uid, kept, _environment("DEL", pod_uid, namespace, name, netns_path or ""), lock)
+        self._lock_path(pod_uid).unlink(missing_ok=True)
+
+    async def _free(self, pod_uid: str, kept: Object, environment: dict[str, str], lock: int) -> None:
+        for plugin in reversed(kept["network"]["plugins"]):
+            await _run(plugin, _config(kept["network"], plugin, kept["result"]), environment, lock)
         self._kept_path(pod_uid).unlink(missing_ok=True)
 
-    async def _delete_chain(self, network: Object, environment: dict[str, str], result: Object | None) -> None:
-        for plugin in reversed(network["plugins"]):
-            await _run(plugin, _config(network, plugin, result), environment)
+    @asynccontextmanager
+    async def _alone(self, pod_uid: str) -> AsyncIterator[int]:
+        """One plugin at a time works for a pod: one that a killed agent has left holds the lock until it ends."""
+        path = self._lock_path(pod_uid)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            for _ in range(int(PLUGIN_TIMEOUT_S / LOCK_POLL_S)):
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                await asyncio.sleep(LOCK_POLL_S)
+            else:
+                raise CniError(f"a plugin still works for the pod after {PLUGIN_TIMEOUT_S:.0f} s")
+            yield lock
+        finally:
+            os.close(lock)
 
     def _configs(self) -> list[Path]:
         if not self._config_dir.is_dir():
@@ -125,6 +152,12 @@ class Cni:
 
     def _kept_path(self, pod_uid: str) -> Path:
         return self._run_dir / "results" / f"{pod_uid}.json"
+
+    def _lock_path(self, pod_uid: str) -> Path:
+        return self._run_dir / "locks" / pod_uid
+
+    def _keep(self, pod_uid: str, kept: Object) -> None:
+        _write_atomically(self._kept_path(pod_uid), json.dumps(kept))
 
     def _kept(self, pod_uid: str) -> Object | None:
         try:
@@ -154,8 +187,11 @@ def _environment(command: str, pod_uid: str, namespace: str, name: str, netns_pa
     }
 
 
-async def _run(plugin: Object, config: Object, environment: dict[str, str]) -> Object:
-    """One plugin, one command: configuration on standard input, result or error object on standard output."""
+async def _run(plugin: Object, config: Object, environment: dict[str, str], lock: int) -> Object:
+    """One plugin, one command: configuration on standard input, result or error object on standard output.
+
+    It inherits ``lock``, and with it holds off whoever comes after an agent that dies meanwhile.
+    """
     program = _find(plugin["type"])
     process = await asyncio.create_subprocess_exec(
         program,
@@ -163,6 +199,7 @@ async def _run(plugin: Object, config: Object, environment: dict[str, str]) -> O
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        pass_fds=(lock,),
     )
     try:
         async with asyncio.timeout(PLUGIN_TIMEOUT_S):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ PLUGIN = """#!/bin/sh
 config=$(cat)
 echo "$CNI_COMMAND $CNI_CONTAINERID $CNI_NETNS $config" >> "$(dirname "$0")/diary"
 [ -e "$(dirname "$0")/fail-$CNI_COMMAND" ] && { echo '{"code": 11, "msg": "no more addresses"}'; exit 1; }
+while [ -e "$(dirname "$0")/wait-$CNI_COMMAND" ]; do sleep 0.02; done
+echo "$CNI_COMMAND ended" >> "$(dirname "$0")/ended"
 [ "$CNI_COMMAND" = ADD ] && echo '{"cniVersion": "1.0.0", "ips": [{"address": "10.42.1.7/24"}]}'
 exit 0
 """
@@ -86,6 +90,33 @@ async def test_a_failing_plugin_says_why_and_leaves_nothing(bench: Bench) -> Non
     assert await bench.cni.add("uid-1", "default", "web", str(bench.netns)) == "10.42.1.7"
 
 
+KILLED = """
+import asyncio, pathlib, sys
+from picluster_agent.network import cni
+cni.PLUGIN_PATH = sys.argv[1]
+asyncio.run(cni.Cni(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])).add("uid-1", "default", "web", sys.argv[4]))
+"""
+
+
+async def test_what_an_agent_was_about_to_take_when_it_was_killed_is_freed(bench: Bench, tmp_path: Path) -> None:
+    """Its plugin goes on, and what it takes then must not be freed before it has taken it."""
+    (bench.plugins / "wait-ADD").touch()
+    places = [str(one) for one in (bench.plugins, bench.config_dir, tmp_path / "run", bench.netns)]
+    agent = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, *places)
+    async with asyncio.timeout(20):
+        while not bench.diary():
+            await asyncio.sleep(0.01)
+    agent.kill()
+    await agent.wait()
+    freeing = asyncio.ensure_future(bench.cni.delete("uid-1", "default", "web", None))
+    await asyncio.sleep(0.1)
+    (bench.plugins / "wait-ADD").unlink()
+    await freeing
+    assert [line.split()[0] for line in bench.diary()] == ["ADD", "DEL"]
+    assert (bench.plugins / "ended").read_text().split() == ["ADD", "ended", "DEL", "ended"]
+    assert not any(one.is_file() for one in (tmp_path / "run").rglob("*"))
+
+
 def test_the_default_network_is_written_once_and_yields_to_another(tmp_path: Path) -> None:
     own = Cni(tmp_path / "own", tmp_path / "run")
     assert own.write_default("10.42.1.0/24") is True
@@ -101,4 +132,4 @@ async def test_without_a_network_the_message_says_what_is_missing(tmp_path: Path
     netns.touch()
     with pytest.raises(CniError, match="no pod range yet"):
         await Cni(tmp_path / "none", tmp_path / "run").add("uid-1", "default", "web", str(netns))
-    assert list(tmp_path.iterdir()) == [netns]
+    assert not (tmp_path / "none").exists() and not (tmp_path / "run" / "results").exists()
