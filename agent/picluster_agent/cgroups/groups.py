@@ -133,6 +133,13 @@ def remove(hierarchy: Hierarchy, group: str, *, kill: bool = False) -> bool:
     return gone
 
 
+def kill(hierarchy: Hierarchy, group: str) -> None:
+    """SIGKILL to every process in ``group`` and below."""
+    for directory in hierarchy.directories(group):
+        for folder in _deepest_first(directory):
+            _kill(folder)
+
+
 def children(hierarchy: Hierarchy, parent: str, prefix: str) -> Iterator[str]:
     """Names of the groups right below ``parent`` that begin with ``prefix``, in whatever tree."""
     found: set[str] = set()

@@ -154,6 +154,13 @@ class PodGroups:
         """The group that a pod has here, or nothing."""
         return (names.find_pod(self.hierarchy, uid) if self.hierarchy else None) or ""
 
+    def end_leftovers(self, uid: str, container_id: str) -> None:
+        """Kill what a container that has ended left running; without a PID namespace of its own, nobody else does."""
+        if self.hierarchy is not None:
+            group = names.of_container(self.hierarchy, self.find(uid) or None, container_id)
+            if group is not None:
+                groups.kill(self.hierarchy, group)
+
     def bury(self, uid: str) -> None:
         """The pod's containers have ended: its group goes, as soon as it can."""
         if self._burstable.pop(uid, None) is not None:

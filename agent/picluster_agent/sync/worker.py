@@ -22,7 +22,7 @@ from picluster_agent.sync import logs
 from picluster_agent.sync.context import PodContext, Runtime, SyncError
 from picluster_agent.sync.hooks import HOOKS, sandbox, volumes
 from picluster_agent.sync.hooks.directories import Directories
-from picluster_agent.sync.model import Outcome, Plan, PodView, Stop
+from picluster_agent.sync.model import Outcome, Plan, PodView, State, Stop
 from picluster_agent.sync.outcome import DEADLINE
 from picluster_agent.sync.plan import plan, settled
 from picluster_agent.sync.reporting import Reporter, is_ending
@@ -118,6 +118,7 @@ class PodWorker:
     async def _look_and_act(self) -> bool:
         self._wake.clear()
         view = self._view()
+        self._end_leftovers(view)
         doing = plan(view)
         if doing.outcome is not None:
             self._starter.end()
@@ -141,6 +142,14 @@ class PodWorker:
             self._reporter.report(self._view(), doing.outcome)
         self._next_wake_s = doing.wake_s
         return finished
+
+    def _end_leftovers(self, view: PodView) -> None:
+        """What an ended container left: it holds the output open, too, so that Podman's monitor waits for it."""
+        pod_spec = self.context.pod["spec"]
+        if pod_spec.get("shareProcessNamespace") or pod_spec.get("hostPID"):
+            for one in view.seen:
+                if one.state is State.EXITED:
+                    self._runtime.groups.end_leftovers(self.context.uid, one.id)
 
     def _tell_deadline(self, outcome: Outcome) -> None:
         """Once, as the pod begins to end."""
